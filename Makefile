@@ -1,0 +1,38 @@
+# Every target works on a fresh machine: it first makes .venv and installs what it needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Written last. Without it an install was never finished, so the next one starts from nothing;
+# with it, a newer lock is installed into what is there.
+STAMP := .venv/.installed
+
+.PHONY: setup quickstart test check fix bench
+
+setup: $(STAMP)
+
+$(STAMP): requirements/cpu.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is too old: synth needs Python 3.11; give another with PYTHON=python3.11")'
+	$(PYTHON) -m venv $(if $(wildcard $(STAMP)),,--clear) .venv
+	$(BIN)/python -m pip install torch==2.13.0
+	$(BIN)/python -m pip install --no-deps -r requirements/cpu.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+quickstart: setup
+	$(BIN)/synth run recipes/quickstart.yaml
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup
+	$(BIN)/python benchmarks/generation.py

@@ -1,0 +1,53 @@
+"""Errors that a user can act on, each one clear sentence.
+
+SynthError
+├── RecipeError      a recipe, a prompt or a flag is wrong; nothing has been run
+├── SourceError      a source cannot be read
+├── EngineError      a model cannot be started, cannot be reached, or died
+├── DriftError       the output folder was made by something else
+├── StorageError     the output folder cannot be written or read
+└── RequestRefused   one request cannot be answered; costs one row, never the run
+"""
+
+from __future__ import annotations
+
+
+class SynthError(Exception):
+    """Anything that `synth` reports to its user as a sentence and without a traceback."""
+
+
+class RecipeError(SynthError):
+    """A recipe, a prompt or a flag is wrong; nothing has been run."""
+
+
+class SourceError(SynthError):
+    """A source cannot be read."""
+
+
+class EngineError(SynthError):
+    """A model cannot be started, cannot be reached, or died."""
+
+
+class DriftError(SynthError):
+    """The output folder was made by another recipe, prompt, model, source or version."""
+
+
+class StorageError(SynthError):
+    """The output folder cannot be written or read."""
+
+
+class RequestRefused(SynthError):  # noqa: N818  (a verdict on one row, not a fault)
+    """One request cannot be answered, whatever the attempt.
+
+    Attributes:
+        reason: The `drop_reason` of the row that asked, such as ``prompt_too_long``.
+        detail: What the engine said.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason

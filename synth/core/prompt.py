@@ -1,0 +1,188 @@
+"""A prompt file as data: its head, its turns, and how a row becomes a chat."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+from synth.core.chat import Message, Role, Sampling
+from synth.core.ids import weighted_choice
+
+Makes = Literal["columns", "rows", "pairs", "positives", "negatives"]
+
+
+class _Check(BaseModel):
+    """A rule that a reply must hold.
+
+    Attributes:
+        field: Which text of the reply: a key of `into`'s right-hand side. Left out: every text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    field: str | None = None
+
+
+class LengthRatio(_Check):
+    """Words of the reply over words of the column `of` lie in [min, max]."""
+
+    kind: Literal["length_ratio"]
+    of: str
+    min: NonNegativeFloat = 0.0
+    max: PositiveFloat | None = None
+
+
+class NotCopy(_Check):
+    """rapidfuzz's token_set_ratio of the reply and the column `of` is below `max_ratio` (0-100)."""
+
+    kind: Literal["not_copy"]
+    of: str
+    max_ratio: Annotated[float, Field(gt=0, le=100)]
+
+
+class Words(_Check):
+    """The reply has at least `min` and at most `max` words."""
+
+    kind: Literal["words"]
+    min: NonNegativeInt = 1
+    max: PositiveInt | None = None
+
+
+class NoPhrase(_Check):
+    """The reply holds none of `phrases`, whatever their case (refusals, talk about the task)."""
+
+    kind: Literal["no_phrase"]
+    phrases: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+Check = Annotated[LengthRatio | NotCopy | Words | NoPhrase, Field(discriminator="kind")]
+
+
+def _equal_weights(value: object) -> object:
+    return dict.fromkeys(value, 1.0) if isinstance(value, list) else value
+
+
+def _names(value: object) -> object:
+    """YAML reads an unquoted key such as ``4`` or ``yes`` as a number or a truth value."""
+    return {str(key): weight for key, weight in value.items()} if isinstance(value, dict) else value
+
+
+# Relative weight of each value; a list gives all of them the same.
+Axis = Annotated[
+    dict[str, PositiveFloat],
+    Field(min_length=1),
+    BeforeValidator(_names),
+    BeforeValidator(_equal_weights),
+]
+
+
+class PromptHead(BaseModel):
+    """The YAML head of a prompt file.
+
+    Attributes:
+        purpose: One line: what the task makes.
+        source: Where the idea comes from.
+        needs: Columns that the body reads.
+        axes: Values drawn per request from the row's own seed, with relative weights.
+        reply: JSON schema of the reply, enforced by the engine; absent means plain text.
+        items: Field of the reply that lists several results; `into` then speaks of one item.
+        makes: What the reply becomes.
+        cut: What to do with a plain-text reply that `max_tokens` cut off: ``fail`` asks again,
+            ``trim`` keeps its whole sentences.
+        into: Column from reply field; for a plain-text reply one column name.
+        checks: Rules that a reply must hold; one that fails is asked again.
+        sampling: Defaults of this task, under those of the step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    purpose: Annotated[str, Field(min_length=1, max_length=200)]
+    source: str = ""
+    needs: tuple[str, ...] = ()
+    axes: dict[str, Axis] = {}
+    reply: dict[str, JsonValue] | None = None
+    items: str | None = None
+    makes: Makes
+    cut: Literal["fail", "trim"] = "fail"
+    into: dict[str, str] | str | None = None
+    checks: tuple[Check, ...] = ()
+    sampling: Sampling = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a prompt file before rendering."""
+
+    role: Role
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A generation task.
+
+    Attributes:
+        name: File name without its ending.
+        head: The task's declaration.
+        turns: The templates of its messages.
+        sha: Hash of the whole file.
+        text: The file as it stands, for cards and manifests.
+    """
+
+    name: str
+    head: PromptHead
+    turns: tuple[Turn, ...]
+    sha: str
+    text: str
+
+    def draw_axes(self, seed: int) -> dict[str, str]:
+        """One value for each axis, from the request's seed alone."""
+        return {
+            name: weighted_choice(weights, seed, name)
+            for name, weights in sorted(self.head.axes.items())
+        }
+
+    def render(self, row: Mapping[str, Any], axes: Mapping[str, str]) -> tuple[Message, ...]:
+        """The chat for one row. Row text is data: template code inside it stays text.
+
+        Args:
+            row: The values of `head.needs`.
+            axes: The drawn value of each axis.
+
+        Raises:
+            jinja2.TemplateError: If the body asks for what the row does not have.
+        """
+        values = {**row, "axes": axes}
+        return tuple(
+            Message(turn.role, _template(turn.template).render(values).strip())
+            for turn in self.turns
+        )
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """The sandbox that prompt bodies run in: no attribute of Python is reachable from it."""
+    return ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _template(text: str) -> jinja2.Template:
+    return environment().from_string(text)

@@ -1,0 +1,84 @@
+"""One sentence from what pydantic found wrong."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem as ``place: what, got what, allowed what``.
+
+    Args:
+        error: What validation raised.
+        model: The model that was validated, for the names that it allows.
+    """
+    problem = min(error.errors(include_url=False), key=_rank)
+    loc = problem["loc"]
+    place = ".".join(str(part) for at, part in enumerate(loc) if not _is_tag(loc, at))
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(problem, place, model)
+    if problem["type"] == "missing":
+        return f"{place}: is missing"
+    got = problem.get("input")
+    shown = "" if isinstance(got, dict | list) else f", got {got!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _rank(problem: Any) -> int:  # noqa: ANN401  (pydantic's ErrorDetails)
+    """A misspelt key first: it is the cause of the missing one."""
+    return 0 if problem["type"] == "extra_forbidden" else 1
+
+
+def _is_tag(loc: tuple[int | str, ...], at: int) -> bool:
+    """Whether a part of the place is the tag of a union (a step's kind) and not a key."""
+    after_index = at > 0 and isinstance(loc[at - 1], int)
+    named = at > 1 and loc[at - 2] in ("models", "sources")
+    first = at == 1 and loc[0] in ("source", "export")
+    return isinstance(loc[at], str) and (after_index or named or first)
+
+
+def _unknown_key(problem: Any, place: str, model: type[BaseModel]) -> str:  # noqa: ANN401
+    allowed = _fields_at(model, problem["loc"])
+    key = str(problem["loc"][-1])
+    near = difflib.get_close_matches(key, allowed, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(allowed)}"
+    return f"{place}: unknown key; {hint}"
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed where a place leads, found by following it through the models."""
+    found: list[Any] = [model]
+    for part in loc[:-1]:
+        inner = [kind for kind in found if _is_model(kind)]
+        stepped = [
+            annotation
+            for kind in inner
+            for name, field in kind.model_fields.items()
+            if part in (name, field.alias)
+            for annotation in _models_in(field.annotation)
+        ]
+        tagged = [kind for kind in inner if _tag(kind) == part]
+        found = stepped or tagged or found
+    models = [kind for kind in found if _is_model(kind)]
+    return sorted({f.alias or name for kind in models[:1] for name, f in kind.model_fields.items()})
+
+
+def _tag(kind: Any) -> str | None:  # noqa: ANN401
+    field = kind.model_fields.get("kind")
+    return (
+        get_args(field.annotation)[0] if field is not None and get_args(field.annotation) else None
+    )
+
+
+def _is_model(kind: Any) -> bool:  # noqa: ANN401
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _models_in(annotation: Any) -> list[Any]:  # noqa: ANN401
+    if _is_model(annotation):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -1,0 +1,40 @@
+"""Prompts and recipes that ship with the package, found by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import synth
+
+_ENDINGS = {"prompts": ".md", "recipes": ".yaml"}
+
+
+def shipped_folder(what: str) -> Path:
+    """The folder of shipped ``prompts`` or ``recipes``: in the wheel, or beside a checkout."""
+    package = Path(synth.__file__).parent
+    installed = package / "_shipped" / what
+    return installed if installed.is_dir() else package.parent / what
+
+
+def shipped_names(what: str) -> list[str]:
+    """Names of all that ships, sorted."""
+    ending = _ENDINGS[what]
+    return sorted(path.stem for path in shipped_folder(what).glob(f"*{ending}"))
+
+
+def find(what: str, name: str, base: Path) -> Path | None:
+    """The file that a name or a path means.
+
+    Args:
+        what: ``prompts`` or ``recipes``.
+        name: A shipped name, or a path with its ending, absolute or relative to `base`.
+        base: Folder of the file that names it, or the working directory.
+    """
+    ending = _ENDINGS[what]
+    if name.endswith(ending) or "/" in name:
+        path = base / Path(name).expanduser()
+        if path.is_file():
+            return path
+        name = Path(name).stem if name in (f"{what}/{Path(name).name}", Path(name).name) else ""
+    shipped = shipped_folder(what) / f"{name}{ending}"
+    return shipped if name and shipped.is_file() else None

@@ -1,0 +1,98 @@
+"""Where rows come from, as data: the `source` and `sources` of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+# Columns that synth fills itself.
+RESERVED = ("drop_reason", "parent_id", "source_id", "provenance", "edits", "position")
+# Columns that become lists of structs, whatever text, list or struct a source has for them.
+RETRIEVAL = ("positives", "negatives")
+
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+Columns = dict[ColumnName, str]
+
+
+class _Source(BaseModel):
+    """What every source has.
+
+    Attributes:
+        columns: Our column from the source's field. Only these are read. Without `id`, ids are made
+            from content. `text`, `query`, `positives` and `negatives` are columns that steps know.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    columns: Annotated[Columns, Field(min_length=1)] = {"text": "text"}
+
+    @field_validator("columns")
+    @classmethod
+    def _leaves_ours_alone(cls, columns: Columns) -> Columns:
+        taken = [name for name in columns if name in RESERVED or name.startswith("embedding_")]
+        if taken:
+            raise ValueError(f"synth fills {taken[0]!r} itself; call the column something else")
+        if set(columns) == {"id"}:
+            raise ValueError("maps only `id`; map a column with content, such as `text`")
+        return columns
+
+
+class JsonlSource(_Source):
+    """JSON Lines files, packed or not.
+
+    Attributes:
+        path: File, folder or glob, relative to the recipe, on any filesystem that fsspec reaches.
+        bad_lines: What a line that is no JSON object does: ``error`` ends the run before a model is
+            loaded, ``drop`` keeps it as a dropped row.
+    """
+
+    kind: Literal["jsonl"]
+    path: str
+    bad_lines: Literal["error", "drop"] = "error"
+
+
+class ParquetSource(_Source):
+    """Parquet files.
+
+    Attributes:
+        path: File, folder or glob, relative to the recipe, on any filesystem that fsspec reaches.
+    """
+
+    kind: Literal["parquet"]
+    path: str
+
+
+class TextSource(_Source):
+    """Plain-text files, UTF-8, packed or not. Its fields are ``text`` and ``path``.
+
+    Attributes:
+        path: File, folder or glob, relative to the recipe, on any filesystem that fsspec reaches.
+        per: What becomes a row: a whole ``file``, or each ``line`` that is not blank.
+    """
+
+    kind: Literal["text"]
+    path: str
+    per: Literal["file", "line"] = "file"
+
+
+class HubSource(_Source):
+    """A dataset of the Hugging Face Hub, or a folder that `datasets.load_dataset` opens.
+
+    Attributes:
+        dataset: ``org/name``, or a folder.
+        config: Name of its configuration.
+        split: Name of its split.
+        revision: Commit, tag or branch; resolved to a commit, which the run records.
+    """
+
+    kind: Literal["hub"]
+    dataset: str
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+
+
+SourceSpec: TypeAlias = Annotated[
+    JsonlSource | ParquetSource | TextSource | HubSource, Field(discriminator="kind")
+]

@@ -1,0 +1,315 @@
+"""A recipe: what to make, as data. Nothing in it says on which machine."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeAlias
+
+import pyarrow as pa
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from synth.core import rows
+from synth.core.errors import RecipeError
+from synth.core.step import Fields, Name
+from synth.engines.specs import ModelSpec
+from synth.inputs.messages import first_problem
+from synth.inputs.shipped import find, shipped_names
+from synth.inputs.sources import SourceSpec
+from synth.steps import AnyStep, Generate
+
+SOURCE = "source"
+EXPORT = "export"
+
+# `datasets` opens no split whose name is anything else.
+SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=64)]
+
+
+_QUERY = pa.field("query", pa.string())
+_POSITIVES = pa.field("positives", rows.POSITIVES)
+_NEGATIVES = pa.field("negatives", rows.NEGATIVES)
+
+
+class _Export(BaseModel):
+    """What every export has.
+
+    Attributes:
+        name: The dataset's configuration; the first one is what `load_dataset` opens.
+        from_: The step whose rows it writes; the last one when left out.
+        splits: Relative size of each split. All rows of one source document go to one split.
+        shard_rows: Rows of one Parquet file at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: Name = "default"
+    from_: Annotated[Name | None, Field(alias="from")] = None
+    splits: Annotated[dict[SplitName, PositiveFloat], Field(min_length=1)] = {"train": 1.0}
+    shard_rows: PositiveInt = 100_000
+
+    def needs(self) -> Fields:
+        """The columns it reads, with their types; ``null`` stands for any type."""
+        raise NotImplementedError
+
+
+class NTupleExport(_Export):
+    """``query, positive, negative_1 ... negative_n``: one row for each positive of each row.
+
+    What sentence-transformers trains on. A row with fewer negatives is left out and counted as
+    ``short_of_negatives``; it is never padded.
+
+    Attributes:
+        negatives: Negatives of each row, the hardest first.
+        ids: Whether `id` and `source_id` are written too, behind the texts.
+    """
+
+    format: Literal["n_tuple"] = "n_tuple"
+    negatives: PositiveInt = 4
+    ids: bool = False
+
+    def needs(self) -> Fields:
+        """The query, its positives and its negatives."""
+        return (_QUERY, _POSITIVES, _NEGATIVES)
+
+
+class TripletExport(_Export):
+    """``query, positive, negative``: one row for each positive with each negative of each row.
+
+    Attributes:
+        ids: Whether `id` and `source_id` are written too, behind the texts.
+    """
+
+    format: Literal["triplet"] = "triplet"
+    ids: bool = False
+
+    def needs(self) -> Fields:
+        """The query, its positives and its negatives."""
+        return (_QUERY, _POSITIVES, _NEGATIVES)
+
+
+class PairExport(_Export):
+    """``query, positive``: one row for each positive of each row.
+
+    Attributes:
+        ids: Whether `id` and `source_id` are written too, behind the texts.
+    """
+
+    format: Literal["pair"] = "pair"
+    ids: bool = False
+
+    def needs(self) -> Fields:
+        """The query and its positives."""
+        return (_QUERY, _POSITIVES)
+
+
+class DocumentsExport(_Export):
+    """``id, text`` and the columns named, in the order of `position` where there is one.
+
+    Attributes:
+        columns: Further columns to write.
+    """
+
+    format: Literal["documents"] = "documents"
+    columns: tuple[str, ...] = ()
+
+    def needs(self) -> Fields:
+        """The text, and the columns named."""
+        named = [name for name in self.columns if name not in ("id", "text")]
+        return (rows.TEXT, *(pa.field(name, pa.null()) for name in named))
+
+
+class RowsExport(_Export):
+    """The rows as they are.
+
+    Attributes:
+        columns: Columns to write. Left out: all but embeddings and `drop_reason`, which is null in
+            every row that gets here.
+    """
+
+    format: Literal["rows"] = "rows"
+    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+    def needs(self) -> Fields:
+        """The columns named."""
+        return tuple(pa.field(name, pa.null()) for name in self.columns or ())
+
+
+ExportSpec: TypeAlias = Annotated[
+    NTupleExport | TripletExport | PairExport | DocumentsExport | RowsExport,
+    Field(discriminator="format"),
+]
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _as_text(value: object) -> object:
+    """YAML reads ``version: 1`` as a number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class CardSpec(BaseModel):
+    """What the dataset card says that no run can find out. It changes no row.
+
+    Attributes:
+        license: Identifier of the dataset's licence as the Hub knows it, such as ``cc-by-4.0``.
+        languages: Codes of the languages of the rows, such as ``en``.
+        tags: Further tags.
+        source_datasets: Names of the datasets that the documents come from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    license: str | None = None
+    languages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    source_datasets: tuple[str, ...] = ()
+
+
+class Recipe(BaseModel):
+    """What to make: a source, models, steps in their order, and how the dataset is written.
+
+    Attributes:
+        name: Name of the dataset and of its folder under `outputs/`.
+        version: Raise it when the recipe changes; each version is a run of its own.
+        description: One line for lists and the card.
+        seed: Every draw of a generate step comes from it and the row's id.
+        source: The main source; steps call it ``source``.
+        sources: Further sources, by name.
+        models: Models, by name.
+        steps: Steps in the order in which they run.
+        export: How the dataset is written; a list becomes several configurations of the dataset.
+        card: What the dataset card says beside what the run knows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    version: Annotated[Name, BeforeValidator(_as_text)] = "1"
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    source: SourceSpec
+    sources: dict[Name, SourceSpec] = {}
+    models: dict[Name, ModelSpec] = {}
+    steps: Annotated[tuple[AnyStep, ...], Field(min_length=1)]
+    export: Annotated[tuple[ExportSpec, ...], Field(min_length=1), BeforeValidator(_listed)]
+    card: CardSpec = CardSpec()
+
+    # Where relative paths start from, and the text it was read from: neither is part of the recipe.
+    _base: Path = PrivateAttr(default_factory=Path.cwd)
+    _text: str = PrivateAttr(default="")
+
+    @field_validator("sources")
+    @classmethod
+    def _keeps_source_free(cls, sources: dict[str, SourceSpec]) -> dict[str, SourceSpec]:
+        if SOURCE in sources:
+            raise ValueError("the name 'source' belongs to the main `source`; choose another")
+        return sources
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        seen = {SOURCE: SOURCE, EXPORT: EXPORT, **{name: "a source" for name in self.sources}}
+        for name, step in self.named_steps():
+            if name in seen:
+                raise ValueError(f"step {step.kind!r} is called {name!r}, as is {seen[name]}; "
+                                 "give it a `name` of its own")
+            seen[name] = "another step"
+        exports = [export.name for export in self.export]
+        if len(set(exports)) < len(exports):
+            raise ValueError("two exports have one name; give each a `name` of its own")
+        return self
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from: that of the recipe's file."""
+        return self._base
+
+    @property
+    def text(self) -> str:
+        """The recipe as YAML: its file as it stands, or one made from the object."""
+        if self._text:
+            return self._text
+        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        data["steps"] = [step.model_dump(mode="json", by_alias=True, exclude_none=True) for step in self.steps]
+        data["export"] = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in self.export]
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+    def all_sources(self) -> Mapping[str, SourceSpec]:
+        """Every source by the name that steps call it."""
+        return {SOURCE: self.source, **self.sources}
+
+    def named_steps(self) -> list[tuple[str, AnyStep]]:
+        """Every step with its name: the one given, else its prompt's, else its kind."""
+        return [(step.name or _default_name(step), step) for step in self.steps]
+
+    def placed(self, base: Path, text: str = "") -> Self:
+        """The same recipe, read from a file in the folder `base` that holds `text`."""
+        copy = self.model_copy()
+        copy._base, copy._text = base, text
+        return copy
+
+
+def _default_name(step: AnyStep) -> str:
+    return Path(step.prompt).stem if isinstance(step, Generate) else step.kind
+
+
+def load_recipe(name: str) -> Recipe:
+    """The recipe with a shipped name, or in the file of a path.
+
+    Raises:
+        RecipeError: If there is none, or its file is wrong; the message names file and place.
+    """
+    path = find("recipes", name, Path.cwd())
+    if path is None:
+        names = shipped_names("recipes")
+        near = difflib.get_close_matches(Path(name).stem, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+        raise RecipeError(f"there is no recipe {name!r}; {hint} (or give the path of a .yaml file)")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"recipe {path} cannot be read as UTF-8 text: {error}") from error
+    return parse_recipe(text, str(path)).placed(path.resolve().parent, text)
+
+
+def parse_recipe(text: str, where: str) -> Recipe:
+    """The recipe in a YAML text.
+
+    Args:
+        text: The whole file.
+        where: What to call the file in messages.
+
+    Raises:
+        RecipeError: If it is no recipe.
+    """
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise RecipeError(f"{where} is not YAML{line}: {problem}") from error
+    except (ValueError, RecursionError) as error:  # a date that is none, nesting without end
+        raise RecipeError(f"{where} is not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{where} must be a mapping such as `name: ...`, not {type(raw).__name__}")
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {first_problem(error, Recipe)}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{where} is nested too deeply for a recipe") from error

@@ -1,0 +1,58 @@
+"""Floor 2: the steps of a recipe, one file each, and the one list of them all."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+from synth.steps.copy_filter import CopyFilter
+from synth.steps.embed import Embed
+from synth.steps.exact_dedup import ExactDedup
+from synth.steps.generate import Generate
+from synth.steps.length_filter import LengthFilter
+from synth.steps.margin_filter import MarginFilter
+from synth.steps.mine_negatives import MineNegatives
+from synth.steps.minhash_dedup import MinhashDedup
+from synth.steps.order_documents import OrderDocuments
+from synth.steps.pack import Pack
+from synth.steps.sample import Sample
+from synth.steps.score import Score
+from synth.steps.score_filter import ScoreFilter
+from synth.steps.take import Take
+
+__all__ = [
+    "AnyStep",
+    "CopyFilter",
+    "Embed",
+    "ExactDedup",
+    "Generate",
+    "LengthFilter",
+    "MarginFilter",
+    "MineNegatives",
+    "MinhashDedup",
+    "OrderDocuments",
+    "Pack",
+    "Sample",
+    "Score",
+    "ScoreFilter",
+    "Take",
+]
+
+AnyStep: TypeAlias = Annotated[
+    Generate
+    | ExactDedup
+    | MinhashDedup
+    | Embed
+    | MineNegatives
+    | Score
+    | MarginFilter
+    | LengthFilter
+    | ScoreFilter
+    | CopyFilter
+    | Sample
+    | Take
+    | OrderDocuments
+    | Pack,
+    Field(discriminator="kind"),
+]

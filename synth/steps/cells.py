@@ -1,0 +1,72 @@
+"""What steps read from the cells of a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from synth.algorithms.neighbors import Vectors, first_unusable
+from synth.core import rows
+from synth.core.errors import EngineError
+from synth.core.rows import Table
+from synth.steps.made import first_text
+
+# A candidate or an entry of `positives` or `negatives`.
+Entry = dict[str, Any]
+
+
+def texts(batch: Table, column: str) -> list[str | None]:
+    """The text of each row, of its first entry where the column lists entries.
+
+    Returns:
+        One for each row, None where there is no text or only white space.
+    """
+    found = [first_text(value) for value in batch.column(column).to_pylist()]
+    return [text if text.strip() else None for text in found]
+
+
+def without(batch: Table, column: str, found: list[str | None]) -> Table:
+    """The same rows, those without a text dropped as ``no_<column>``."""
+    return rows.mark_dropped(batch, [text is None for text in found], f"no_{column}")
+
+
+def usable_vectors(batch: Table, column: str) -> Vectors:
+    """An embedding column as a matrix, shape (rows, dim).
+
+    Raises:
+        EngineError: If a row's vector is null, zero or not finite; its id is named.
+    """
+    nulls = batch.column(column).is_null().to_pylist()
+    if any(nulls):
+        raise _unusable(batch, column, nulls.index(True))
+    matrix = rows.vectors(batch, column)
+    if (at := first_unusable(matrix)) is not None:
+        raise _unusable(batch, column, at)
+    return matrix
+
+
+def _unusable(batch: Table, column: str, at: int) -> EngineError:
+    return EngineError(
+        f"row {batch.column('id')[at].as_py()!r} has no usable vector in `{column}`: it is null, "
+        "zero or not finite; embed the column again, or filter the row out"
+    )
+
+
+def entries(batch: Table, column: str) -> list[list[Entry]]:
+    """The entries of each row's list, of none where the column or the list is missing."""
+    if column not in batch.column_names:
+        return [[] for _ in range(batch.num_rows)]
+    return [value or [] for value in batch.column(column).to_pylist()]
+
+
+def source_ids(batch: Table) -> list[str | None]:
+    """The id of each row's source document, where lineage has one."""
+    if "source_id" not in batch.column_names:
+        return [None] * batch.num_rows
+    return list(batch.column("source_id").to_pylist())
+
+
+def with_entries(batch: Table, field: pa.Field, lists: list[list[Entry]]) -> Table:
+    """The same rows with a column of lists of entries."""
+    return rows.with_column(batch, field, pa.array(lists, field.type))

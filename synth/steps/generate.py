@@ -1,0 +1,168 @@
+"""The one step that asks an LLM. What it asks, and what it makes of the reply, is a prompt file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+import jinja2
+import pyarrow as pa
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from synth.core import rows
+from synth.core.chat import DEFAULT_SAMPLING, Completion, Request, Sampling
+from synth.core.ids import canonical_json, derive_seed, weighted_choice
+from synth.core.prompt import Prompt
+from synth.core.rows import Table
+from synth.core.step import Fields, Step
+from synth.steps import made
+from synth.steps.ask import Answer, Ask, ModelCard
+from synth.steps.checks import holds
+from synth.steps.reply import Parsed, arrow_type, columns_of, parse
+
+ANY = pa.null()
+
+
+class Generate(Step):
+    """Ask an LLM about every row, as a prompt file says.
+
+    Attributes:
+        prompt: Name of a shipped prompt, or path of a prompt file.
+        model: Name of the LLM in the recipe's `models`.
+        models: Several LLMs with relative weights instead; each row's is drawn from its seed,
+            because an equal mix of LLMs beats each single one (arXiv:2511.07025).
+        n: Replies asked for each row.
+        attempts: How often a reply is asked for until one holds the prompt's checks.
+        sampling: Overrides of the prompt's and the model's sampling parameters.
+        on_failure: What becomes of a row without one good reply: ``drop`` it with the reason, or
+            ``keep`` it as it came.
+        keep_inputs: Whether the rows that new rows are made from go on beside them.
+    """
+
+    kind: Literal["generate"] = "generate"
+    prompt: str
+    model: str | None = None
+    models: Annotated[dict[str, PositiveFloat], Field(min_length=1)] | None = None
+    n: PositiveInt = 1
+    attempts: PositiveInt = 3
+    sampling: Sampling = Sampling()
+    on_failure: Literal["drop", "keep"] = "drop"
+    keep_inputs: bool = False
+
+    @model_validator(mode="after")
+    def _names_its_models(self) -> Self:
+        if (self.model is None) == (self.models is None):
+            raise ValueError("give either `model: name` or `models: {name: weight}`")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Relative weight of each model it may ask."""
+        return self.models or {self.model or "": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A `Generate` step bound to its prompt and models: what the runner works with.
+
+    Attributes:
+        step: The declaration.
+        name: The step's name in the recipe; part of every seed.
+        prompt: The prompt file.
+        cards: The models, by name.
+        seed: The recipe's seed.
+    """
+
+    step: Generate
+    name: str
+    prompt: Prompt
+    cards: Mapping[str, ModelCard]
+    seed: int
+
+    @property
+    def makes_rows(self) -> bool:
+        """Whether replies become rows of their own."""
+        return self.prompt.head.makes in ("rows", "pairs")
+
+    def needs(self) -> Fields:
+        """The columns that the prompt's body reads, of any type."""
+        head = self.prompt.head
+        needed = [pa.field(name, ANY) for name in head.needs]
+        if head.makes == "pairs" and "positive" not in columns_of(head):
+            needed.append(rows.TEXT)
+        if head.makes in ("positives", "negatives"):
+            needed.append(pa.field(head.makes, ANY))
+        return tuple({field.name: field for field in needed}.values())
+
+    def adds(self) -> Fields:
+        """The columns that the reply fills, and those that tell where it came from."""
+        head = self.prompt.head
+        match head.makes:
+            case "columns":
+                filled = [pa.field(c, arrow_type(head, f)) for c, f in columns_of(head).items()]
+                return (*filled, made.EDITS)
+            case "rows":
+                filled = [pa.field(c, arrow_type(head, f)) for c, f in columns_of(head).items()]
+                return (*filled, *rows.LINEAGE)
+            case "pairs":
+                return (*made.PAIR, *rows.LINEAGE)
+            case "positives":
+                return (made.POSITIVES, made.EDITS)
+            case "negatives":
+                return (made.NEGATIVES, made.EDITS)
+
+    def ask(self, batch: Table) -> list[Ask]:
+        """Every reply wanted for the rows, `n` for each."""
+        wanted = batch.select([field.name for field in self.needs()]).to_pylist()
+        ids = batch.column("id").to_pylist()
+        return [
+            self._ask(at, row_id, row, sample)
+            for at, (row_id, row) in enumerate(zip(ids, wanted, strict=True))
+            for sample in range(self.step.n)
+        ]
+
+    def _ask(self, at: int, row_id: str, row: Mapping[str, Any], sample: int) -> Ask:
+        seed = derive_seed(self.seed, self.name, row_id, sample)
+        axes = self.prompt.draw_axes(seed)
+        model = weighted_choice(self.step.weights, seed, "model")
+        missing = next((name for name in self.prompt.head.needs if row[name] is None), None)
+        if missing is not None:
+            return Ask(at, sample, model, seed, axes, None, f"no_{missing}")
+        try:
+            messages = self.prompt.render(row, axes)
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError):
+            return Ask(at, sample, model, seed, axes, None, "prompt_not_rendered")
+        return Ask(at, sample, model, seed, axes, self._request(messages, model, seed))
+
+    def _request(self, messages: Any, model: str, seed: int) -> Request:  # noqa: ANN401
+        head = self.prompt.head
+        layers = (self.step.sampling, head.sampling, self.cards[model].sampling, DEFAULT_SAMPLING)
+        schema = None if head.reply is None else canonical_json(head.reply).decode()
+        return Request(messages, Sampling.merged(*layers), seed, schema)
+
+    def verdict(self, row: Mapping[str, Any], completion: Completion) -> Parsed:
+        """The reply's values, or the reason why it has to be asked for again.
+
+        Args:
+            row: The row's values of `needs`.
+            completion: What the model answered.
+        """
+        head = self.prompt.head
+        parsed = parse(head, completion)
+        for item in parsed.items:
+            for check in head.checks:
+                source = made.first_text(row.get(getattr(check, "of", ""), ""))
+                columns = {f or c: c for c, f in columns_of(head).items()}
+                judged = [columns[check.field]] if check.field else list(columns.values())
+                texts = [item[name] for name in judged if isinstance(item[name], str)]
+                if not all(holds(check, text, source) for text in texts):
+                    return Parsed(failure=f"check_{check.kind}")
+        return parsed
+
+    def read(self, batch: Table, answers: Sequence[Answer]) -> made.Made:
+        """The step's output for the rows that `ask` saw, one answer for each ask in its order."""
+        maker = made.Maker(self.name, self.prompt, self.cards, self.step.on_failure == "keep")
+        if self.makes_rows:
+            return made.new_rows(batch, answers, maker, self.adds(), self.step.keep_inputs)
+        return made.filled_rows(batch, answers, maker, self.adds())

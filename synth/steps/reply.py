@@ -1,0 +1,127 @@
+"""From the text of a reply to the values that go into rows."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+import orjson
+import pyarrow as pa
+
+from synth.core.chat import Completion, without_thoughts
+from synth.core.prompt import PromptHead
+
+_FENCE = re.compile(r"\A```[a-zA-Z]*\s*\n(.*?)\n?```\Z", re.DOTALL)
+# The end of a sentence in most scripts, with a closing quote or bracket after it.
+_SENTENCE_END = re.compile(
+    r"[.!?…。！？।]['\"”’)\]]*(?=\s|\Z)|[。！？]"  # noqa: RUF001  (Chinese and Japanese write these)
+)
+_ARROW_TYPES = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+}
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A reply read: the values of each item, or why it failed.
+
+    Attributes:
+        items: Column from value, one dict for each item; empty when `failure` is set.
+        failure: The drop reason of a reply that cannot be used.
+    """
+
+    items: tuple[Values, ...] = ()
+    failure: str | None = None
+
+
+def columns_of(head: PromptHead) -> dict[str, str | None]:
+    """Column from reply field (None for a plain-text reply), as `into` says or by default."""
+    if head.reply is None:
+        default = "query" if head.makes == "pairs" else "text"
+        return {(head.into if isinstance(head.into, str) else default): None}
+    if isinstance(head.into, dict):
+        return dict(head.into)
+    fields = item_schema(head).get("properties", {})
+    return {str(field): str(field) for field in fields}
+
+
+def item_schema(head: PromptHead) -> dict[str, Any]:
+    """The JSON schema of one item of the reply."""
+    schema: dict[str, Any] = dict(head.reply or {})
+    if head.items is None:
+        return schema
+    listed = schema.get("properties", {}).get(head.items, {})
+    return dict(listed.get("items", {}))
+
+
+def arrow_type(head: PromptHead, field: str | None) -> pa.DataType:
+    """The Arrow type of one reply field; anything JSON can nest is kept as its JSON text."""
+    if field is None:
+        return pa.string()
+    declared = item_schema(head).get("properties", {}).get(field, {})
+    if declared.get("type") == "array" and declared.get("items", {}).get("type") == "string":
+        return pa.list_(pa.string())
+    return _ARROW_TYPES.get(declared.get("type"), pa.string())
+
+
+def parse(head: PromptHead, completion: Completion) -> Parsed:
+    """The values of a reply, before its checks."""
+    text = without_thoughts(completion.text)
+    if completion.finish_reason == "length":
+        text = _whole_sentences(text) if head.reply is None and head.cut == "trim" else ""
+        if not text:
+            return Parsed(failure="reply_cut")
+    if not text:
+        return Parsed(failure="reply_empty")
+    if head.reply is None:
+        return Parsed(items=({next(iter(columns_of(head))): text},))
+    return _parse_json(head, text)
+
+
+def _parse_json(head: PromptHead, text: str) -> Parsed:
+    fenced = _FENCE.match(text)
+    try:
+        reply = orjson.loads(fenced.group(1) if fenced else text)
+    except orjson.JSONDecodeError:
+        return Parsed(failure="reply_not_json")
+    if not _validator(orjson.dumps(head.reply)).is_valid(reply):
+        return Parsed(failure="reply_not_in_schema")
+    listed = reply[head.items] if head.items else [reply]
+    items = tuple(
+        {column: _value(item, field) for column, field in columns_of(head).items()}
+        for item in listed
+    )
+    if not items:
+        return Parsed(failure="reply_empty")
+    if any(isinstance(value, str) and not value for item in items for value in item.values()):
+        return Parsed(failure="reply_empty")
+    return Parsed(items=items)
+
+
+def _value(item: Values, field: str | None) -> Any:  # noqa: ANN401  (any JSON value)
+    value = item.get(field) if field else item
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, dict) or (
+        isinstance(value, list) and not all(isinstance(entry, str) for entry in value)
+    ):
+        return orjson.dumps(value).decode()
+    return value
+
+
+def _whole_sentences(text: str) -> str:
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    return text[: ends[-1]].strip() if ends else ""
+
+
+@functools.lru_cache(maxsize=64)
+def _validator(schema: bytes) -> Any:  # noqa: ANN401  (jsonschema ships no types)
+    return jsonschema.Draft202012Validator(orjson.loads(schema))

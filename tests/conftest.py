@@ -1,0 +1,14 @@
+"""What every test runs under: no network, no usage reports, the same examples every time."""
+
+import os
+
+from hypothesis import settings
+
+# Set before any of these libraries is imported, and inherited by Ray's workers.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+settings.register_profile("synth", deadline=None, derandomize=True)
+settings.load_profile("synth")

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth.algorithms.margin import Reference
+from synth.core import rows
+from synth.core.rows import Table
+from synth.steps import MarginFilter
+
+Entries = list[dict[str, Any]]
+
+
+def negative(name: str, score: float | None, origin: str = "mined") -> dict[str, Any]:
+    return {"id": name, "text": f"text {name}", "score": score, "rank": None, "origin": origin}
+
+
+def positive(name: str, score: float | None) -> dict[str, Any]:
+    return {"id": name, "text": f"text {name}", "score": score}
+
+
+def pairs(*lists: tuple[Entries, Entries], **columns: Any) -> Table:  # noqa: ANN401  (any column)
+    return pa.table(
+        {
+            "id": [f"q{number}" for number in range(len(lists))],
+            "query": ["which cat"] * len(lists),
+            "positives": pa.array([one for one, _ in lists], rows.POSITIVES),
+            "negatives": pa.array([other for _, other in lists], rows.NEGATIVES),
+            "drop_reason": pa.nulls(len(lists), pa.string()),
+            **columns,
+        }
+    )
+
+
+def kept(out: Table) -> list[str]:
+    return [entry["id"] for entry in out["negatives"][0].as_py()]
+
+
+def rejected(out: Table) -> dict[str, str]:
+    return {entry["id"]: entry["reason"] for entry in out["rejected_negatives"][0].as_py()}
+
+
+SCORE = st.none() | st.floats(-1, 1, width=32) | st.just(float("nan"))
+NAME = st.sampled_from("abcdefgh")
+ORIGIN = st.sampled_from(["mined", "generated:m", "given"])
+POSITIVES = st.lists(st.builds(positive, NAME, SCORE), max_size=3)
+NEGATIVES = st.lists(st.builds(negative, NAME, SCORE, ORIGIN), max_size=8)
+ROWS = st.lists(st.tuples(POSITIVES, NEGATIVES), max_size=4)
+
+
+@given(ROWS, st.floats(0, 0.5), st.floats(0, 0.4))
+def test_a_wider_margin_never_keeps_more(lists: Any, margin: float, wider: float) -> None:  # noqa: ANN401
+    narrow, wide = (
+        MarginFilter(relative_margin=m, keep=None).apply(pairs(*lists))["negatives"].to_pylist()
+        for m in (margin, margin + wider)
+    )
+    for few, many in zip(wide, narrow, strict=True):
+        assert {entry["id"] for entry in few} <= {entry["id"] for entry in many}
+
+
+@given(ROWS)
+def test_what_is_kept_is_below_every_positive_and_is_none_of_them(lists: Any) -> None:  # noqa: ANN401
+    out = MarginFilter(keep=3).apply(pairs(*lists))
+    for positives, negatives in zip(
+        out["positives"].to_pylist(), out["negatives"].to_pylist(), strict=True
+    ):
+        scored = [
+            p["score"] for p in positives if p["score"] is not None and p["score"] == p["score"]
+        ]
+        assert len(negatives) <= 3
+        for entry in negatives:
+            assert all(entry["score"] <= s - abs(s) * 0.05 for s in scored)
+            assert entry["text"] not in {p["text"] for p in positives}
+        assert len({entry["text"] for entry in negatives}) == len(negatives)
+
+
+@given(ROWS)
+def test_every_negative_is_kept_or_rejected_with_a_reason(lists: Any) -> None:  # noqa: ANN401
+    out = MarginFilter().apply(pairs(*lists))
+    for (_, before), good, bad in zip(
+        lists, out["negatives"].to_pylist(), out["rejected_negatives"].to_pylist(), strict=True
+    ):
+        assert sorted(e["id"] for e in before) == sorted(e["id"] for e in [*good, *bad])
+        assert all(entry["reason"] for entry in bad)
+
+
+@given(ROWS, st.integers(0, 4))
+def test_the_batching_changes_nothing(lists: Any, cut: int) -> None:  # noqa: ANN401
+    step, table = MarginFilter(max_generated_share=0.5), pairs(*lists)
+    parts = [step.apply(part) for part in (table.slice(0, cut), table.slice(cut))]
+    # As text, in which a NaN equals a NaN.
+    assert repr(pa.concat_tables(parts).to_pylist()) == repr(step.apply(table).to_pylist())
+
+
+def test_each_rejected_negative_says_why_and_under_which_ceiling() -> None:
+    negatives = [
+        negative("close", 0.79),
+        negative("high", 0.75),
+        negative("good", 0.5),
+        negative("next", 0.4),
+        negative("low", -0.5),
+        negative("none", None),
+        negative("p", 0.3),
+        negative("src", 0.3),
+        {**negative("query", 0.3), "text": "which cat"},
+        {**negative("twice", 0.2), "text": "text good"},
+        {**negative("blank", 0.2), "text": " "},
+    ]
+    table = pairs(([positive("p", 0.8)], negatives), source_id=["src"])
+    out = MarginFilter(max_score=0.6, min_score=0, keep=1).apply(table)
+    assert kept(out) == ["good"]
+    assert rejected(out) == {
+        "close": "above_margin",
+        "high": "above_max_score",
+        "next": "beyond_keep",
+        "low": "below_min_score",
+        "none": "no_score",
+        "p": "is_positive",
+        "src": "is_source",
+        "query": "is_query",
+        "twice": "repeated",
+        "blank": "no_text",
+    }
+    ceiling = [entry["ceiling"] for entry in out["rejected_negatives"][0].as_py()]
+    assert ceiling == pytest.approx([0.6] * 10)
+
+
+def test_kept_negatives_come_by_falling_score_and_then_by_id() -> None:
+    negatives = [negative("b", 0.25), negative("c", 0.5), negative("a", 0.25)]
+    out = MarginFilter().apply(pairs(([positive("p", 0.9)], negatives)))
+    assert kept(out) == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "names"), [("hardest", ["c"]), ("first", ["a", "b", "c"]), ("mean", ["b", "c"])]
+)
+def test_the_reference_can_be_the_hardest_the_first_or_the_mean(
+    reference: Reference, names: list[str]
+) -> None:
+    positives = [positive("p", 0.8), positive("o", 0.4)]
+    negatives = [negative("a", 0.7), negative("b", 0.5), negative("c", 0.3)]
+    step = MarginFilter(reference=reference)
+    assert kept(step.apply(pairs((positives, negatives)))) == names
+
+
+def test_the_margin_holds_below_zero() -> None:
+    negatives = [negative("above", -0.38), negative("inside", -0.41), negative("below", -0.43)]
+    out = MarginFilter().apply(pairs(([positive("p", -0.4)], negatives)))
+    assert kept(out) == ["below"]
+
+
+@pytest.mark.parametrize("score", [None, float("nan")])
+def test_a_row_without_a_scored_positive_is_dropped_and_keeps_no_negative(
+    score: float | None,
+) -> None:
+    out = MarginFilter().apply(pairs(([positive("p", score)], [negative("a", 0.1)])))
+    assert out["drop_reason"].to_pylist() == ["no_positive_score"]
+    assert rejected(out) == {"a": "no_positive_score"}
+
+
+def test_without_a_margin_no_positive_score_is_needed() -> None:
+    step = MarginFilter(relative_margin=None, max_score=0.5)
+    out = step.apply(pairs(([], [negative("a", 0.4), negative("b", 0.6)])))
+    assert out["drop_reason"].to_pylist() == [None]
+    assert kept(out) == ["a"]
+
+
+def test_a_row_that_loses_all_its_negatives_stays_short() -> None:
+    out = MarginFilter().apply(pairs(([positive("p", 0.5)], [negative("a", 0.5)])))
+    assert out["drop_reason"].to_pylist() == [None]
+    assert kept(out) == []
+
+
+def test_generated_negatives_leave_room_for_mined_ones() -> None:
+    written = [negative(name, 0.6, "generated:m") for name in "abc"]
+    found = [negative(name, 0.4) for name in "wxyz"]
+    out = MarginFilter(max_generated_share=0.5).apply(
+        pairs(([positive("p", 0.9)], written + found))
+    )
+    assert kept(out) == ["a", "b", "w", "x"]
+    assert rejected(out) == {
+        "c": "above_generated_share",
+        "y": "beyond_keep",
+        "z": "beyond_keep",
+    }
+
+
+@given(NEGATIVES, st.floats(0, 1), st.none() | st.integers(1, 5))
+def test_the_generated_share_is_never_exceeded(
+    negatives: Entries, share: float, keep: int | None
+) -> None:
+    step = MarginFilter(relative_margin=None, max_generated_share=share, keep=keep)
+    entries = step.apply(pairs(([], negatives)))["negatives"][0].as_py()
+    written = sum(entry["origin"] == "generated:m" for entry in entries)
+    assert written <= share * len(entries) + 1e-9
+
+
+def test_scores_that_are_not_finite_never_come_back_when_few_are_left() -> None:
+    negatives = [negative("inf", float("inf")), negative("down", -np.inf), negative("nan", np.nan)]
+    out = MarginFilter(relative_margin=None).apply(pairs(([positive("p", 0.5)], negatives)))
+    assert kept(out) == []
+    assert set(rejected(out).values()) == {"no_score"}

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from synth.core import rows
+from synth.core.errors import EngineError, RecipeError
+from synth.core.rows import Table
+from synth.steps import MineNegatives
+from synth.steps.whole import in_order
+
+STEP = MineNegatives(corpus="docs", depth=2)
+# Each text of the corpus with the angle, in degrees, between its vector and that of the query.
+CORPUS = {
+    "d0": ("a cat sat on the mat", 0),
+    "d1": ("which animal sat", 5),
+    "d2": ("A cat sat on the mat!", 10),
+    "d3": ("the dog ran", 20),
+    "d4": ("the dog ran", 25),
+    "d5": ("a cow ate", 30),
+    "d6": ("a hen flew", 40),
+    "d7": ("", 45),
+}
+
+
+def vectors(*degrees: float) -> pa.Array:
+    angles = np.radians(degrees)
+    return rows.vector_column(np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32))
+
+
+def corpus() -> Table:
+    return pa.table(
+        {
+            "id": list(CORPUS),
+            "text": [text for text, _ in CORPUS.values()],
+            "embedding_text": vectors(*(angle for _, angle in CORPUS.values())),
+        }
+    )
+
+
+def queries(**columns: Any) -> Table:  # noqa: ANN401  (any column)
+    positive = {"id": "d0", "text": "a cat sat on the mat", "score": None}
+    return pa.table(
+        {
+            "id": ["q1"],
+            "query": ["which animal sat"],
+            "positives": pa.array([[positive]], rows.POSITIVES),
+            "embedding_query": vectors(0),
+            "drop_reason": pa.nulls(1, pa.string()),
+            **columns,
+        }
+    )
+
+
+def mined(step: MineNegatives, table: Table) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = in_order(step, table, corpus())["negatives"][0].as_py()
+    return found
+
+
+def test_positives_near_copies_the_query_and_repeated_texts_are_never_mined() -> None:
+    assert [entry["id"] for entry in mined(STEP, queries())] == ["d3", "d5"]
+
+
+def test_an_entry_tells_its_score_and_its_rank_in_the_whole_search() -> None:
+    first = mined(STEP, queries())[0]
+    assert first["score"] == pytest.approx(np.cos(np.radians(20)))
+    assert (first["rank"], first["origin"], first["text"]) == (4, "mined", "the dog ran")
+
+
+def test_the_source_document_is_never_mined() -> None:
+    assert [entry["id"] for entry in mined(STEP, queries(source_id=["d5"]))] == ["d3", "d6"]
+
+
+def test_near_copies_can_be_let_in() -> None:
+    step = MineNegatives(corpus="docs", depth=1, near_copy=None)
+    assert [entry["id"] for entry in mined(step, queries())] == ["d2"]
+
+
+def test_the_nearest_that_could_be_mined_can_be_skipped() -> None:
+    step = MineNegatives(corpus="docs", depth=9, skip=1)
+    assert [entry["id"] for entry in mined(step, queries())] == ["d5", "d6"]
+
+
+def test_negatives_that_the_row_has_stay_first_and_are_not_mined_again() -> None:
+    given = {"id": "g", "text": "a cow ate", "score": None, "rank": None, "origin": "generated:m"}
+    out = mined(STEP, queries(negatives=pa.array([[given]], rows.NEGATIVES)))
+    assert [entry["id"] for entry in out] == ["g", "d3", "d6"]
+
+
+def test_the_search_goes_deeper_until_there_are_enough() -> None:
+    angles = np.linspace(0, 80, 500)
+    texts = [f"a cat sat on the mat {'!' * (number + 1)}" for number in range(499)]
+    docs = pa.table(
+        {
+            "id": [f"d{number:03}" for number in range(500)],
+            "text": [*texts, "a cow ate"],
+            "embedding_text": vectors(*angles),
+        }
+    )
+    found = in_order(STEP, queries(), docs)["negatives"][0].as_py()
+    assert [(entry["text"], entry["rank"]) for entry in found] == [("a cow ate", 500)]
+
+
+def test_the_order_of_rows_and_corpus_changes_nothing() -> None:
+    table = pa.concat_tables([queries(), queries(id=["q0"], embedding_query=vectors(35))])
+    out = in_order(STEP, table, corpus())
+    assert in_order(STEP, table.take([1, 0]), corpus().take([5, 2, 7, 0, 6, 1, 4, 3])).equals(out)
+
+
+def test_an_empty_corpus_leaves_the_rows_without_negatives() -> None:
+    assert in_order(STEP, queries(), corpus().slice(0, 0))["negatives"].to_pylist() == [[]]
+
+
+def test_a_row_without_a_usable_vector_is_named() -> None:
+    with pytest.raises(EngineError, match="'q1' has no usable vector in `embedding_query`"):
+        in_order(STEP, queries(embedding_query=pa.nulls(1, pa.list_(pa.float32(), 2))), corpus())
+
+
+def test_vectors_of_two_encoders_are_refused() -> None:
+    narrow = queries(embedding_query=rows.vector_column(np.ones((1, 3), np.float32)))
+    with pytest.raises(RecipeError, match="embed both with one encoder"):
+        in_order(STEP, narrow, corpus())
