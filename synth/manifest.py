@@ -155,4 +155,4 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def _short(value: str | None) -> str:
     text = str(value)
-    return text if len(text) <= 80 else f"{text[:40]}…{text[-30:]}"  # noqa: PLR2004
+    return text if len(text) <= 80 else f"{text[:40]}…{text[-30:]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import pyarrow as pa
 import yaml
@@ -222,11 +222,13 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        seen = {SOURCE: SOURCE, EXPORT: EXPORT, **{name: "a source" for name in self.sources}}
+        seen = {SOURCE: SOURCE, EXPORT: EXPORT, **dict.fromkeys(self.sources, "a source")}
         for name, step in self.named_steps():
             if name in seen:
-                raise ValueError(f"step {step.kind!r} is called {name!r}, as is {seen[name]}; "
-                                 "give it a `name` of its own")
+                raise ValueError(
+                    f"step {step.kind!r} is called {name!r}, as is {seen[name]}; "
+                    "give it a `name` of its own"
+                )
             seen[name] = "another step"
         exports = [export.name for export in self.export]
         if len(set(exports)) < len(exports):
@@ -243,9 +245,12 @@ class Recipe(BaseModel):
         """The recipe as YAML: its file as it stands, or one made from the object."""
         if self._text:
             return self._text
-        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        data["steps"] = [step.model_dump(mode="json", by_alias=True, exclude_none=True) for step in self.steps]
-        data["export"] = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in self.export]
+        data = _stated(self)
+        data["source"] = _stated(self.source, kind=self.source.kind)
+        data["sources"] = {n: _stated(one, kind=one.kind) for n, one in self.sources.items()}
+        data["models"] = {n: _stated(one, kind=one.kind) for n, one in self.models.items()}
+        data["steps"] = [_stated(step, kind=step.kind) for step in self.steps]
+        data["export"] = [_stated(one, format=one.format) for one in self.export]
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
     def all_sources(self) -> Mapping[str, SourceSpec]:
@@ -261,6 +266,11 @@ class Recipe(BaseModel):
         copy = self.model_copy()
         copy._base, copy._text = base, text
         return copy
+
+
+def _stated(model: BaseModel, **tag: str) -> dict[str, Any]:
+    """What differs from the defaults, a rule that is switched off among it, and its tag."""
+    return {**tag, **model.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
 
 
 def _default_name(step: AnyStep) -> str:
@@ -306,7 +316,9 @@ def parse_recipe(text: str, where: str) -> Recipe:
     except (ValueError, RecursionError) as error:  # a date that is none, nesting without end
         raise RecipeError(f"{where} is not YAML: {error}") from error
     if not isinstance(raw, dict):
-        raise RecipeError(f"{where} must be a mapping such as `name: ...`, not {type(raw).__name__}")
+        raise RecipeError(
+            f"{where} must be a mapping such as `name: ...`, not {type(raw).__name__}"
+        )
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:

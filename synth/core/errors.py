@@ -6,6 +6,7 @@ SynthError
 ├── EngineError      a model cannot be started, cannot be reached, or died
 ├── DriftError       the output folder was made by something else
 ├── StorageError     the output folder cannot be written or read
+├── RunStopped       the run ended early because it was asked to; it can go on
 └── RequestRefused   one request cannot be answered; costs one row, never the run
 """
 
@@ -34,6 +35,10 @@ class DriftError(SynthError):
 
 class StorageError(SynthError):
     """The output folder cannot be written or read."""
+
+
+class RunStopped(SynthError):  # noqa: N818  (what the user asked for, not a fault)
+    """The run ended early because it was asked to: by the user, or by a budget."""
 
 
 class RequestRefused(SynthError):  # noqa: N818  (a verdict on one row, not a fault)

@@ -13,7 +13,7 @@ tested by calling it. Four shapes, told apart by their verbs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
@@ -103,5 +103,14 @@ class CorpusStep(Step):
         Args:
             dataset: The live rows.
             tables: The live rows of each of `second_tables`.
+        """
+        raise NotImplementedError
+
+    @property
+    def whole(self) -> Callable[..., Table]:
+        """The same as a function of whole tables: the rows, then each second table.
+
+        Pure and tested without Ray; it is what runs where there are few rows. All tables come in
+        the order of their ids.
         """
         raise NotImplementedError

@@ -33,14 +33,12 @@ class BiEncoder:
         if spec.max_seq_length:
             self._model.max_seq_length = spec.max_seq_length
         self._batch_texts = spec.batch_texts
-        # Known from the weights, but not for every kind of model.
-        self._dim = self._model.get_embedding_dimension() or self.encode([" "]).shape[1]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of length 1, shape (len(texts), dim); a text is encoded once, however often."""
         unique = list(dict.fromkeys(texts))
         if not unique:
-            return np.empty((0, self._dim), np.float32)
+            return self.encode([" "])[:0]  # of the same width
         vectors = self._model.encode(
             unique,
             batch_size=self._batch_texts,

@@ -13,7 +13,6 @@ import functools
 import logging
 import os
 import re
-from itertools import count
 from random import Random
 
 import aiohttp
@@ -43,6 +42,7 @@ CHECK_TIMEOUT_S = 30.0
 # would be lost and repeated.
 KEEPALIVE_S = 3.0
 QUOTED_CHARS = 300
+NAMED_MODELS = 20  # a hosted API knows hundreds
 
 _OK = 200
 _BUSY = frozenset({429, 503})
@@ -92,7 +92,11 @@ class ServerModel:
             base = httpx2.URL(spec.base_url)
         except httpx2.InvalidURL as error:
             raise EngineError(f"base_url is not an address: {error}") from error
-        # Without user, password and query, which may be secret.
+        if base.userinfo:
+            raise EngineError(
+                f"base_url holds a user name or a password; put the key into ${spec.api_key_env}"
+            )
+        # Without the query, which may hold a secret.
         self._server = f"{base.scheme}://{base.netloc.decode()}{base.path}".rstrip("/")
         self._url = base.copy_with(path=base.path.rstrip("/") + "/chat/completions")
         self._limit = AdaptiveLimit(spec.max_in_flight)
@@ -101,7 +105,9 @@ class ServerModel:
     async def complete(self, request: Request) -> Completion:
         """The reply to one request; what may pass is asked again, up to `max_retries` times."""
         body = chat_body(self._spec.model, request)
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 async with self._limit:
                     return await self._attempt(body)
@@ -109,13 +115,12 @@ class ServerModel:
                 if attempt > self._spec.max_retries:
                     raise EngineError(
                         f"the model server at {self._server} failed one request {attempt} times "
-                        f"in a row, at last with: {fault}. See to the server and start the same "
-                        "run again: the replies that came are kept"
+                        f"in a row, at last with: {fault}; see to the server and start the same "
+                        "run again, the replies that came are kept"
                     ) from fault
                 wait_s = max(fault.wait_s, self._backoff_s(attempt))
                 _log.info("attempt %d failed (%s); next in %.1f s", attempt, fault, wait_s)
             await asyncio.sleep(wait_s)
-        raise AssertionError  # count() does not end
 
     async def check(self) -> None:
         """Whether the server answers, takes the key and knows the model.
@@ -124,18 +129,19 @@ class ServerModel:
             EngineError: If it does not.
         """
         try:
-            async with asyncio.timeout(min(CHECK_TIMEOUT_S, self._spec.timeout_s)):
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
                 answer = await self._client.models.with_raw_response.list()
         except openai.APIStatusError as error:
             if error.status_code not in _LISTS_NOTHING:
-                raise self._stopped(error.status_code, error.response.content) from error
+                # Without the cause, in whose text some servers repeat the key.
+                raise self._stopped(error.status_code, error.response.content) from None
             with contextlib.suppress(RequestRefused):
                 await self.complete(_HELLO)
             return
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
-            known_cause = isinstance(error, openai.APIConnectionError) and error.__cause__
+            cause = isinstance(error, openai.APIConnectionError) and error.__cause__
             raise EngineError(
-                f"no model server answers at {self._server} ({_named(known_cause or error)}); start "
+                f"no model server answers at {self._server} ({_named(cause or error)}); start "
                 f"it, as with `vllm serve {self._spec.model}`, or correct `base_url`"
             ) from error
         known = read_model_names(answer.content)
@@ -145,9 +151,11 @@ class ServerModel:
                 f"({self._said(answer.content)}); does `base_url` end in /v1?"
             )
         if self._spec.model not in known:
+            listed = ", ".join(map(repr, known[:NAMED_MODELS]))
+            more = f" and {len(known) - NAMED_MODELS} more" if len(known) > NAMED_MODELS else ""
             raise EngineError(
                 f"the model server at {self._server} does not know the model "
-                f"{self._spec.model!r}; it knows {', '.join(map(repr, known)) or 'none'}"
+                f"{self._spec.model!r}; it knows {listed or 'none'}{more}"
             )
 
     async def close(self) -> None:

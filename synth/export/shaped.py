@@ -19,6 +19,8 @@ ORDER = pa.field("_order", pa.string())
 _POSITION_DIGITS = 19
 # Rows made of one row: a hundred million are enough.
 _INDEX_DIGITS = 8
+# Columns that name the source of a row, the surest first.
+_SOURCES = ("source_id", "doc_ids", "parent_id", "id")
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -60,8 +62,8 @@ def split_keys(batch: Table) -> pa.Array:
     That is `source_id`, else the first document of a window, else `parent_id`, else `id`. Windows
     that share a document in their middle may still come apart.
     """
-    named = [name for name in ("source_id", "doc_ids", "parent_id", "id")]
-    keys = [_first(column(batch, name)) for name in named if name in batch.column_names]
+    named = [name for name in _SOURCES if name in batch.column_names]
+    keys = [_first(column(batch, name)) for name in named]
     return pc.coalesce(*keys)
 
 

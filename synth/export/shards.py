@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synth.algorithms.split import split_of
 from synth.core.rows import Schema, Table
-from synth.export.shaped import SPLIT_KEY, column
+from synth.export.shaped import ORDER, SPLIT_KEY, column
 from synth.inputs.files import Folder, storage_errors
 from synth.recipe import ExportSpec
 
@@ -58,7 +58,7 @@ def write_splits(
         try:
             for table in tables:
                 drawn = _drawn(column(table, SPLIT_KEY.name), spec.splits, seed)
-                rows = table.select([n for n in table.column_names if not n.startswith("_")])
+                rows = table.drop_columns([SPLIT_KEY.name, ORDER.name])
                 for split, writer in writers.items():
                     writer.add(rows.filter(pa.array(drawn == split)))
             for writer in writers.values():
@@ -81,7 +81,8 @@ def _drawn(keys: pa.Array, splits: Mapping[str, float], seed: int) -> NDArray[np
         return np.full(len(keys), next(iter(splits)), np.object_)
     found = keys.dictionary_encode()
     drawn = [split_of(key, splits, seed) for key in found.dictionary.to_pylist()]
-    return np.array(drawn, np.object_)[found.indices.to_numpy(zero_copy_only=False)]
+    at: NDArray[np.int64] = found.indices.to_numpy(zero_copy_only=False)
+    return np.array(drawn, np.object_)[at]
 
 
 class _SplitWriter:

@@ -38,6 +38,8 @@ class Generate(Step):
         on_failure: What becomes of a row without one good reply: ``drop`` it with the reason, or
             ``keep`` it as it came.
         keep_inputs: Whether the rows that new rows are made from go on beside them.
+        max_error_rate: The run stops early if a larger share of a worker's last 200 rows got no
+            good reply; a broken prompt must not burn a cluster. It changes no row.
     """
 
     kind: Literal["generate"] = "generate"
@@ -49,6 +51,7 @@ class Generate(Step):
     sampling: Sampling = Sampling()
     on_failure: Literal["drop", "keep"] = "drop"
     keep_inputs: bool = False
+    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.2
 
     @model_validator(mode="after")
     def _names_its_models(self) -> Self:

@@ -18,6 +18,7 @@ from synth.core.ids import content_id
 from synth.core.rows import Table
 from synth.core.step import Column, CorpusStep, Fields
 from synth.steps import cells
+from synth.steps.order_documents import POSITION
 from synth.steps.whole import IS_NEW, in_one_task
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Pack(CorpusStep):
         return (pa.field(self.column, pa.string()),)
 
     def adds(self) -> Fields:
-        """The window's text and tokens, and where in it each document starts and ends.
+        """The window's text, tokens and place, and where in it each document starts and ends.
 
         A document's tokens are ``input_ids[start:end]``, with the `starts` and `ends` at its place
         in `doc_ids`.
@@ -68,6 +69,7 @@ class Pack(CorpusStep):
             pa.field("doc_ids", pa.list_(pa.string())),
             pa.field("starts", numbers),
             pa.field("ends", numbers),
+            POSITION,
         )
 
     def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
@@ -94,7 +96,10 @@ class Pack(CorpusStep):
         schema = rows.with_fields(table.schema, [*self.adds(), IS_NEW])
         empty = [not found for found in tokens]
         dropped = rows.mark_dropped(table, empty, "no_text").filter(pa.array(empty, pa.bool_()))
-        made = [self._values(window, ids, tokenizer) for window in windows]
+        made = [
+            self._values(window, ids, tokenizer) | {POSITION.name: number}
+            for number, window in enumerate(windows)
+        ]
         return pa.concat_tables([_filled(dropped, schema), pa.Table.from_pylist(made, schema)])
 
     def _values(self, window: Window, ids: list[str], tokenizer: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -24,7 +24,7 @@ def positive(name: str, score: float | None) -> dict[str, Any]:
     return {"id": name, "text": f"text {name}", "score": score}
 
 
-def pairs(*lists: tuple[Entries, Entries], **columns: Any) -> Table:  # noqa: ANN401  (any column)
+def pairs(*lists: tuple[Entries, Entries], **columns: Any) -> Table:
     return pa.table(
         {
             "id": [f"q{number}" for number in range(len(lists))],
@@ -54,7 +54,7 @@ ROWS = st.lists(st.tuples(POSITIVES, NEGATIVES), max_size=4)
 
 
 @given(ROWS, st.floats(0, 0.5), st.floats(0, 0.4))
-def test_a_wider_margin_never_keeps_more(lists: Any, margin: float, wider: float) -> None:  # noqa: ANN401
+def test_a_wider_margin_never_keeps_more(lists: Any, margin: float, wider: float) -> None:
     narrow, wide = (
         MarginFilter(relative_margin=m, keep=None).apply(pairs(*lists))["negatives"].to_pylist()
         for m in (margin, margin + wider)
@@ -64,7 +64,7 @@ def test_a_wider_margin_never_keeps_more(lists: Any, margin: float, wider: float
 
 
 @given(ROWS)
-def test_what_is_kept_is_below_every_positive_and_is_none_of_them(lists: Any) -> None:  # noqa: ANN401
+def test_what_is_kept_is_below_every_positive_and_is_none_of_them(lists: Any) -> None:
     out = MarginFilter(keep=3).apply(pairs(*lists))
     for positives, negatives in zip(
         out["positives"].to_pylist(), out["negatives"].to_pylist(), strict=True
@@ -80,7 +80,7 @@ def test_what_is_kept_is_below_every_positive_and_is_none_of_them(lists: Any) ->
 
 
 @given(ROWS)
-def test_every_negative_is_kept_or_rejected_with_a_reason(lists: Any) -> None:  # noqa: ANN401
+def test_every_negative_is_kept_or_rejected_with_a_reason(lists: Any) -> None:
     out = MarginFilter().apply(pairs(*lists))
     for (_, before), good, bad in zip(
         lists, out["negatives"].to_pylist(), out["rejected_negatives"].to_pylist(), strict=True
@@ -90,7 +90,7 @@ def test_every_negative_is_kept_or_rejected_with_a_reason(lists: Any) -> None:  
 
 
 @given(ROWS, st.integers(0, 4))
-def test_the_batching_changes_nothing(lists: Any, cut: int) -> None:  # noqa: ANN401
+def test_the_batching_changes_nothing(lists: Any, cut: int) -> None:
     step, table = MarginFilter(max_generated_share=0.5), pairs(*lists)
     parts = [step.apply(part) for part in (table.slice(0, cut), table.slice(cut))]
     # As text, in which a NaN equals a NaN.

@@ -41,7 +41,7 @@ def corpus() -> Table:
     )
 
 
-def queries(**columns: Any) -> Table:  # noqa: ANN401  (any column)
+def queries(**columns: Any) -> Table:
     positive = {"id": "d0", "text": "a cat sat on the mat", "score": None}
     return pa.table(
         {

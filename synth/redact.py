@@ -1,0 +1,44 @@
+"""Texts for the public: without this machine's paths, hosts and secrets."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'`<>,)}\]]+")
+# A path from the root or the home folder, of at least two names, so that "and/or" is none.
+_PATH = re.compile(
+    r"(?<![\w/.:>…-])(?:~|\$\w+|\$\{\w+\}|[A-Za-z]:(?=[\\/]))?[\\/][\w.@+-]+(?:[\\/][\w.@+*?-]+)+[\\/]?"
+    r"|(?<![\w/.-])~[\\/][\w.@+*?-]+"
+)
+_SECRET = re.compile(r"\b(?:hf_|sk-|ghp_|AKIA)[A-Za-z0-9_-]{12,}")
+# Addresses that name no machine, or one that is public on purpose.
+_OPEN_HOSTS = ("127.0.0.1", "localhost", "huggingface.co", "arxiv.org", "github.com")
+
+
+def redacted(text: str) -> str:
+    """The text with paths cut to their last name, hosts and buckets left out, and keys masked.
+
+    Relative paths, addresses of this very machine (``localhost``) and those of huggingface.co,
+    arxiv.org and github.com stay, without user, password or query.
+    """
+    text = _URL.sub(lambda found: _url(found[0]), text)
+    text = _PATH.sub(lambda found: _last_name(found[0]), text)
+    return _SECRET.sub("<key>", text)
+
+
+def _url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "hf":
+        return url
+    host = (parts.hostname or "").removeprefix("www.")
+    if host in _OPEN_HOSTS:
+        port = parts.netloc.rpartition("@")[2].partition(":")[2]
+        return f"{parts.scheme}://{host}{':' + port if port else ''}{parts.path}"
+    if parts.scheme in ("http", "https") and parts.path.rstrip("/") in ("", "/v1"):
+        return f"{parts.scheme}://<host>{parts.path}"
+    return f"{parts.scheme}://…/{parts.path.rstrip('/').rpartition('/')[2]}"
+
+
+def _last_name(path: str) -> str:
+    return "…/" + re.split(r"[\\/]", path.rstrip("\\/"))[-1]

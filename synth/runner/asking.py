@@ -1,0 +1,207 @@
+"""The worker of a generate step: asks for what the store lacks, keeps a model's queue full."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from synth.core.chat import LLM, Completion, Request
+from synth.core.errors import EngineError, RequestRefused, RunStopped
+from synth.core.rows import Table
+from synth.engines.specs import ModelSpec
+from synth.inputs.files import Folder
+from synth.manifest import Usage
+from synth.replies import ReplyIndex, ReplyWriter
+from synth.runner.engines import llm_of
+from synth.runner.meter import MeterHandle
+from synth.runner.tally import with_tally
+from synth.steps.ask import Answer, Ask
+from synth.steps.generate import Generation
+from synth.steps.reply import Parsed
+
+_REPORT_EVERY_S = 0.5
+# Rows that an early stop for too many failures looks back on.
+_WINDOW_ROWS = 200
+# The fewest rows that say anything about a share of failures.
+_FEWEST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class AskJob:
+    """What every worker of a generate step is given.
+
+    Attributes:
+        generation: The step with its prompt and models.
+        specs: The models it may ask, by name.
+        actors: The engines of each model, none for a server or the fake.
+        replies: Folder of the step's replies.
+        meter: Gets counts, says when to stop.
+    """
+
+    generation: Generation
+    specs: Mapping[str, ModelSpec]
+    actors: Mapping[str, Sequence[Any]]
+    replies: Folder
+    meter: MeterHandle
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What the rows of one batch cost."""
+
+    requests: int = 0
+    reused: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+    def usage(self) -> Usage:
+        return Usage(
+            requests=self.requests,
+            reused=self.reused,
+            prompt_tokens=self.prompt_tokens,
+            output_tokens=self.output_tokens,
+        )
+
+
+@dataclass(slots=True)
+class _Model:
+    """A live model with the bound on its requests under way."""
+
+    llm: LLM
+    slots: asyncio.Semaphore
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Counts not yet reported."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, **more: int) -> None:
+        for name, count in more.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+
+
+class Asker:
+    """Ray Data calls it with several batches at once; all share one bound for each model."""
+
+    def __init__(self, job: AskJob) -> None:
+        self._job = job
+        self._generation = job.generation
+        self._store = ReplyIndex(job.replies)
+        self._writer = ReplyWriter(job.replies)
+        self._models = {
+            name: _Model(
+                llm_of(name, spec, job.actors[name], job.meter),
+                asyncio.Semaphore(_in_flight(spec)),
+            )
+            for name, spec in job.specs.items()
+        }
+        self._failed: deque[bool] = deque(maxlen=_WINDOW_ROWS)
+        self._pending = _Pending()
+        self._reported = 0.0
+        self._stop: str | None = None
+
+    async def __call__(self, batch: Table) -> AsyncIterator[Table]:
+        """The step's rows for a batch of input rows, with its tally."""
+        generation, spent = self._generation, _Spent()
+        await self._report(force=True)
+        asks = generation.ask(batch)
+        values = batch.select([field.name for field in generation.needs()]).to_pylist()
+        answers = await _all(
+            [asyncio.ensure_future(self._answer(ask, values[ask.row], spent)) for ask in asks]
+        )
+        self._check_failures(answers, batch.num_rows)
+        made = generation.read(batch, answers)
+        replaced = batch.num_rows - int(np.sum(~made.is_new))
+        self._pending.add(rows=batch.num_rows)
+        await self._report(force=True)
+        yield with_tally(made.rows, made.is_new, replaced, spent.usage())
+
+    async def _answer(self, ask: Ask, values: Mapping[str, Any], spent: _Spent) -> Answer:
+        """The first reply that holds the prompt's checks, else why the last one did not."""
+        parsed = Parsed(failure=ask.failure)
+        for number in range(self._generation.step.attempts):
+            request = ask.attempt(number)
+            if request is None:
+                break
+            try:
+                completion = await self._reply(ask.model, request, spent)
+            except RequestRefused as refusal:
+                return Answer(ask, Parsed(failure=refusal.reason))
+            parsed = self._generation.verdict(values, completion)
+            if parsed.failure is None:
+                break
+        return Answer(ask, parsed)
+
+    async def _reply(self, name: str, request: Request, spent: _Spent) -> Completion:
+        """The stored reply, or the model's, which is stored before anything else happens to it."""
+        key = request.key(self._generation.cards[name].identity)
+        stored = self._store.get(key)
+        if stored is not None:
+            spent.reused += 1
+            self._pending.add(reused=1)
+            return stored
+        model = self._models[name]
+        async with model.slots:
+            if self._stop is not None:
+                raise RunStopped(self._stop)
+            completion = await model.llm.complete(request)
+            self._writer.put(key, completion)
+        spent.requests += 1
+        spent.prompt_tokens += completion.prompt_tokens
+        spent.output_tokens += completion.output_tokens
+        self._pending.add(
+            requests=1,
+            prompt_tokens=completion.prompt_tokens,
+            output_tokens=completion.output_tokens,
+        )
+        await self._report()
+        return completion
+
+    async def _report(self, *, force: bool = False) -> None:
+        """Tells the meter what was done, and hears whether to stop."""
+        now = time.monotonic()
+        if not force and now - self._reported < _REPORT_EVERY_S:
+            return
+        self._reported = now
+        counts, self._pending = self._pending.counts, _Pending()
+        name = self._generation.name
+        self._stop = await self._job.meter.report.remote(name, counts) or self._stop
+
+    def _check_failures(self, answers: Sequence[Answer], rows: int) -> None:
+        """Stops a run whose prompt or model is broken before it burns a cluster.
+
+        Raises:
+            EngineError: If too many of the last rows failed.
+        """
+        good = {answer.ask.row for answer in answers if answer.parsed.failure is None}
+        self._failed.extend(at not in good for at in range(rows))
+        limit = self._generation.step.max_error_rate
+        share = sum(self._failed) / max(1, len(self._failed))
+        if len(self._failed) < _FEWEST_ROWS or share <= limit:
+            return
+        reasons = [answer.parsed.failure for answer in answers if answer.parsed.failure]
+        common = max(set(reasons), key=reasons.count) if reasons else "none in this batch"
+        raise EngineError(
+            f"step {self._generation.name!r}: {share:.0%} of the last {len(self._failed)} rows "
+            f"failed, most often as {common}, where max_error_rate allows {limit:.0%}; mend the "
+            "prompt (its replies are kept in _replies/), or raise max_error_rate of the step"
+        )
+
+
+def _in_flight(spec: ModelSpec) -> int:
+    return int(getattr(spec, "max_in_flight", 1))
+
+
+async def _all(tasks: Sequence[asyncio.Future[Answer]]) -> list[Answer]:
+    """All results; where one fails, only after the others have ended and their replies are kept."""
+    if tasks:
+        await asyncio.wait(tasks)
+    return [task.result() for task in tasks]

@@ -1,0 +1,103 @@
+"""Ray for a run: a cluster that is there, or one on this machine, its chatter in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import ray
+
+from synth.core.errors import EngineError, StorageError
+from synth.inputs.files import Folder
+
+# Ray's own CPUs are a bookkeeping of slots: pipelines of four stages need so many to flow.
+_FEWEST_CPUS = 4
+
+
+def start_ray(address: str | None) -> bool:
+    """Starts Ray or joins a cluster; returns whether this process has to stop it.
+
+    Raises:
+        EngineError: If there is no cluster at the address.
+    """
+    if ray.is_initialized():
+        return False
+    quiet = {"log_to_driver": True, "logging_level": logging.ERROR, "include_dashboard": False}
+    if address is None:
+        # The engines' own threads use the cores; a slot only says that a worker may run.
+        ray.init(num_cpus=max(_FEWEST_CPUS, os.cpu_count() or 1), **quiet)
+    else:
+        quiet.pop("include_dashboard")
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"there is no Ray cluster at {address!r}; start one with `ray start --head`, or "
+                "leave --ray-address out to run on this machine"
+            ) from error
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.use_ray_tqdm = False
+    return True
+
+
+def check_shared(folder: Folder) -> None:
+    """Proves that every node of the cluster sees the run's folder.
+
+    Raises:
+        StorageError: If one does not; names it.
+    """
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2 or not folder.is_local:
+        return
+    mark = f"_seen-{time.time_ns()}"
+    folder.write(mark, b"")
+    try:
+        for node in nodes:
+            where = {f"node:{node['NodeManagerAddress']}": 0.001}
+            sees = ray.remote(num_cpus=0, resources=where)(Path.exists)
+            if not ray.get(sees.remote(Path(folder.path(mark)))):
+                raise StorageError(
+                    f"node {node['NodeManagerAddress']} does not see {folder.url}; give --out a "
+                    "folder on a filesystem that all nodes mount, or a URL such as s3://..."
+                )
+    finally:
+        folder.remove(mark)
+
+
+def real_output() -> TextIO:
+    """Standard output as it is now, for whoever still wants to be seen under `chatter_to`."""
+    try:
+        return os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
+    except (OSError, ValueError):  # a notebook's output has no file descriptor
+        return sys.stdout
+
+
+@contextlib.contextmanager
+def chatter_to(path: Path) -> Iterator[None]:
+    """Sends what this process, its libraries and Ray's workers print into a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    out, err = sys.stdout, sys.stderr
+    with path.open("a", encoding="utf-8", buffering=1) as log:
+        saved = [os.dup(number) for number in (1, 2)]
+        try:
+            for stream in (out, err):
+                stream.flush()
+            for number in (1, 2):
+                os.dup2(log.fileno(), number)
+            sys.stdout = sys.stderr = log
+            for name in ("ray", "ray.data"):
+                logging.getLogger(name).handlers = [logging.StreamHandler(log)]
+            yield
+        finally:
+            sys.stdout, sys.stderr = out, err
+            for number, before in zip((1, 2), saved, strict=True):
+                os.dup2(before, number)
+                os.close(before)

@@ -1,0 +1,170 @@
+"""The rows that one step left, read only as far as they are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from synth.core import rows
+from synth.core.errors import StorageError, SynthError
+from synth.core.rows import Table
+from synth.inputs.files import Folder
+from synth.manifest import StepRecord
+
+# Rows decoded at once: few where a reader wants few, many where all are wanted.
+_HEAD_ROWS = 1_024
+_ALL_ROWS = 65_536
+
+Which = Literal["live", "dropped", "all"]
+
+
+@dataclass(frozen=True)
+class StepRows:
+    """The rows of one finished step or source; nothing is read before it is asked for.
+
+    Attributes:
+        folder: Where its files are.
+        record: Its line of the ledger.
+    """
+
+    folder: Folder
+    record: StepRecord
+
+    def __len__(self) -> int:
+        """Rows that go on."""
+        return sum(part.live for part in self.record.parts)
+
+    def __repr__(self) -> str:
+        """Name and size."""
+        return f"<{self.record.name}: {len(self):,} rows, {self.record.rows_dropped:,} dropped>"
+
+    @cached_property
+    def schema(self) -> rows.Schema:
+        """The columns; only `id` and `drop_reason` for a step without any file."""
+        for part in self.record.parts:
+            with self._open(part.file) as opened:
+                return opened.schema_arrow.remove_metadata()
+        return pa.schema([rows.ID, rows.DROP_REASON])
+
+    def to_arrow(self, *, dropped: bool = False) -> Table:
+        """The rows that go on, with `dropped` those too that were dropped in this step."""
+        return self._table(self._batches("all" if dropped else "live", _ALL_ROWS))
+
+    def to_pandas(self, *, dropped: bool = False) -> Any:  # noqa: ANN401  (pandas has no types)
+        """`to_arrow` as a pandas DataFrame."""
+        return self.to_arrow(dropped=dropped).to_pandas()
+
+    def to_polars(self, *, dropped: bool = False) -> Any:  # noqa: ANN401  (may not be installed)
+        """`to_arrow` as a polars DataFrame.
+
+        Raises:
+            SynthError: If polars is not installed.
+        """
+        try:
+            polars = importlib.import_module("polars")
+        except ModuleNotFoundError as error:
+            raise SynthError(
+                "polars is not installed; `pip install polars`, or use to_pandas()"
+            ) from error
+        return polars.from_arrow(self.to_arrow(dropped=dropped))
+
+    def dropped(self) -> Table:
+        """The rows dropped in this step, each with its `drop_reason`."""
+        return self._table(self._batches("dropped", _ALL_ROWS))
+
+    def head(self, number: int = 5, *, dropped: bool = False) -> Table:
+        """The first rows that go on, or the first dropped ones; reads little more than these."""
+        found, left = [], number
+        for batch in self._batches("dropped" if dropped else "live", _HEAD_ROWS):
+            found.append(batch.slice(0, left))
+            left -= batch.num_rows
+            if left <= 0:
+                break
+        return self._table(found)
+
+    def search(
+        self, named_in: Sequence[str], ids: Sequence[str], columns: Sequence[str] | None = None
+    ) -> Table:
+        """The rows, dropped ones too, that name one of `ids`.
+
+        Args:
+            named_in: Columns of ids, of lists of ids, or of lists of entries that have one. Those
+                that the step does not have are passed over.
+            ids: What to look for.
+            columns: Columns of the result, likewise; all when left out.
+        """
+        looked = [name for name in named_in if name in self.schema.names]
+        taken = [name for name in self.schema.names if columns is None or name in columns]
+        values, found = pa.array(ids, pa.string()), []
+        for part in self.record.parts if looked else ():
+            with self._open(part.file) as opened:
+                paths = _id_paths(opened, looked)
+                for group in range(opened.num_row_groups):
+                    hit = _name_any(opened.read_row_group(group, columns=paths), values)
+                    if hit.any():
+                        rows_there = opened.read_row_group(group, columns=taken)
+                        found.append(rows_there.filter(pa.array(hit)))
+        schema = pa.schema([self.schema.field(name) for name in taken])
+        return self._table(found) if found else schema.empty_table()
+
+    def _batches(self, which: Which, batch_rows: int) -> Iterator[Table]:
+        for part in self.record.parts:
+            number = {"live": part.live, "dropped": part.rows - part.live, "all": part.rows}[which]
+            if number == 0:
+                continue
+            with self._open(part.file) as opened:
+                for batch in opened.iter_batches(batch_rows):
+                    table = pa.Table.from_batches([batch])
+                    if which != "all":
+                        is_live = pc.is_null(table.column("drop_reason"))
+                        table = table.filter(is_live if which == "live" else pc.invert(is_live))
+                    if table.num_rows:
+                        yield table
+
+    def _table(self, found: Iterator[Table] | list[Table]) -> Table:
+        listed = [table.replace_schema_metadata(None) for table in found]
+        return pa.concat_tables(listed) if listed else self.schema.empty_table()
+
+    @contextlib.contextmanager
+    def _open(self, name: str) -> Iterator[pq.ParquetFile]:
+        try:
+            source = self.folder.fs.open(self.folder.path(name), "rb")
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{name} is missing in {self.folder.url}; delete that folder, and run again"
+            ) from error
+        with source, pq.ParquetFile(source) as opened:
+            yield opened
+
+
+def _id_paths(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
+    """What to read of columns to see the ids in them: of entries their ids alone."""
+    paths = [opened.schema.column(at).path for at in range(len(opened.schema))]
+    found = []
+    for name in columns:
+        leaves = [path for path in paths if path == name or path.startswith(f"{name}.")]
+        found += [leaf for leaf in leaves if len(leaves) == 1 or leaf.endswith(".id")]
+    return found
+
+
+def _name_any(table: Table, ids: pa.Array) -> NDArray[np.bool_]:
+    """Which rows name one of the ids in any column, shape (rows,)."""
+    hit = np.zeros(table.num_rows, np.bool_)
+    for column in table.columns:
+        if not pa.types.is_list(column.type):
+            hit |= pc.is_in(column, ids).to_numpy()
+            continue
+        parents, flat = pc.list_parent_indices(column), pc.list_flatten(column)
+        named = pc.struct_field(flat, "id") if pa.types.is_struct(flat.type) else flat
+        hit[parents.to_numpy()[pc.is_in(named, ids).to_numpy()]] = True
+    return hit

@@ -1,0 +1,201 @@
+"""A run on a terminal: its ledger, sample rows that can be read, and the lineage of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from synth.lineage import Event, Lineage, Use
+from synth.view import Run, StepRows
+
+# Characters of a text, and entries of a list, that fit where rows are to be compared.
+_TEXT_CHARS = 400
+_ENTRY_CHARS = 160
+_ENTRIES = 6
+_USES = 20
+
+_COLOURS = {
+    "read": "cyan",
+    "made": "green",
+    "kept": "dim",
+    "changed": "blue",
+    "dropped": "bold red",
+    "rejected": "yellow",
+    "replaced": "magenta",
+}
+# Columns that a card shows in places of their own, or that nobody reads.
+_PLACED = ("id", "text", "query", "positives", "negatives", "rejected_negatives", "drop_reason")
+_QUIET = ("provenance", "edits", "source_id", "input_ids", "starts", "ends")
+
+
+def render_ledger(run: Run) -> Table:
+    """For each step the rows that came in, were made, went on and were dropped, and why."""
+    table = Table(
+        title=Text(f"{run.name} {run.version}"), box=box.SIMPLE_HEAD, title_justify="left"
+    )
+    table.add_column("step", overflow="fold")
+    table.add_column("kind", overflow="fold", style="dim")
+    for name in ("in", "made", "replaced", "out"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("dropped", overflow="fold")
+    table.add_column("seconds", justify="right", no_wrap=True)
+    for record in run.records:
+        reasons = sorted(record.dropped.items(), key=lambda item: (-item[1], item[0]))
+        table.add_row(
+            Text(record.name),
+            Text(record.kind),
+            *(
+                f"{number:,}" if number else Text("0", "dim")
+                for number in (
+                    record.rows_in,
+                    record.rows_made,
+                    record.rows_replaced,
+                    record.rows_out,
+                )
+            ),
+            Text("\n".join(f"{reason} {count:,}" for reason, count in reasons), "red"),
+            f"{record.seconds:,.1f}",
+        )
+    return table
+
+
+def render_rows(step_rows: StepRows, n: int = 5, *, dropped: bool = False) -> RenderableType:
+    """Cards of the first rows of a step, or of the first that it dropped."""
+    found = step_rows.head(n, dropped=dropped).to_pylist()
+    name = step_rows.record.name
+    number = step_rows.record.rows_dropped if dropped else len(step_rows)
+    which = "dropped rows" if dropped else "rows"
+    head = Text(f"{name}: {len(found):,} of {number:,} {which}", "bold")
+    return Group(head, *(_card(row) for row in found))
+
+
+def _card(row: Mapping[str, Any]) -> Panel:
+    parts: list[RenderableType] = []
+    if row.get("drop_reason"):
+        parts.append(Text(f"dropped: {row['drop_reason']}", _COLOURS["dropped"]))
+    if "query" in row:
+        parts.append(_labelled("query", row["query"], "bold cyan"))
+    parts += [
+        _entries(name, row[name])
+        for name in ("positives", "negatives", "rejected_negatives")
+        if row.get(name)
+    ]
+    if row.get("text") and "query" not in row:
+        parts.append(Text(cut(row["text"], _TEXT_CHARS)))
+    parts += [_labelled(name, row[name], "dim") for name in row if _is_shown(name, row[name])]
+    if by := row.get("provenance"):
+        parts.append(Text(_made_by(by), "dim"))
+    border = "red" if row.get("drop_reason") else "dim"
+    return Panel(
+        Group(*parts),
+        title=Text(cut(row["id"], _ENTRY_CHARS)),
+        title_align="left",
+        border_style=border,
+    )
+
+
+def _is_shown(name: str, value: Any) -> bool:  # noqa: ANN401  (any value of a row)
+    hidden = name in _PLACED or name in _QUIET or name.startswith("embedding_")
+    return not hidden and value is not None
+
+
+def _labelled(label: str, value: Any, style: str) -> Text:  # noqa: ANN401  (any value of a row)
+    return Text.assemble((f"{label} ", style), cut(value, _TEXT_CHARS))
+
+
+def _entries(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+    rejected = name == "rejected_negatives"
+    table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1))
+    colour = {"positives": "green", "negatives": "red"}.get(name, "yellow")
+    table.add_column(Text(f"{name} {len(entries)}", colour), ratio=1, overflow="fold")
+    table.add_column("score", justify="right", no_wrap=True)
+    if name != "positives":
+        table.add_column("rejected for" if rejected else "origin", max_width=28, overflow="fold")
+    for entry in entries[:_ENTRIES]:
+        last = entry.get("reason") if rejected else entry.get("origin")
+        cells = [Text(cut(entry["text"], _ENTRY_CHARS)), Text(_number(entry["score"]))]
+        table.add_row(*cells, *([] if name == "positives" else [Text(last or "", "dim")]))
+    if len(entries) > _ENTRIES:
+        table.add_row(Text(f"… {len(entries) - _ENTRIES} more", "dim"))
+    return table
+
+
+def render_why(lineage: Lineage) -> RenderableType:
+    """What happened to a row step by step, where its text stands in lists, and what it became."""
+    parts: list[RenderableType] = []
+    is_row = any(event.id == lineage.id for event in lineage.events)
+    listing = set() if is_row else {use.row_id for use in lineage.uses}
+    told = ""
+    for event in lineage.events:
+        if event.id != told:
+            told = event.id
+            role = "row" if told == lineage.id else "in row" if told in listing else "from row"
+            parts.append(Text.assemble((f"{role} ", "dim"), (told, "bold")))
+        parts.append(_event(event))
+    if lineage.uses:
+        parts.append(Text(f"stands in the lists of {len(lineage.uses):,} rows", "dim"))
+        parts += [_use(use) for use in lineage.uses[:_USES]]
+    if len(lineage.uses) > _USES:
+        parts.append(Text(f"  … {len(lineage.uses) - _USES:,} more", "dim"))
+    if lineage.children:
+        parts.append(Text(f"{len(lineage.children):,} rows were made from it", "dim"))
+        parts += [Text(f"  {child.step}  {child.id}") for child in lineage.children[:_USES]]
+    if len(lineage.children) > _USES:
+        parts.append(Text(f"  … {len(lineage.children) - _USES:,} more", "dim"))
+    return Group(*parts)
+
+
+def _event(event: Event) -> Text:
+    facts = dict(event.facts)
+    line = Text.assemble("  ", (f"{event.step} ", "bold"), (event.what, _COLOURS[event.what]))
+    texts = {name: facts.pop(name) for name in ("query", "text") if name in facts}
+    made_by = facts.pop("made_by", ())
+    for name, value in facts.items():
+        if value not in ([], "", "{}"):
+            line.append(f"  {name.replace('_', ' ')} ", "dim").append(_value(value))
+    for by in made_by:
+        line.append(f"\n    {_made_by(by)}", "dim")
+    for name, value in texts.items():
+        line.append(f"\n    {name} ", "dim").append(cut(value, _ENTRY_CHARS))
+    return line
+
+
+def _use(use: Use) -> Text:
+    line = Text.assemble("  ", (f"{use.step} ", "bold"), f"{use.role} of {use.row_id}")
+    line.append(f"  {use.origin or ''}  score {_number(use.score)}", "dim")
+    if use.rejected_by:
+        line.append(f"\n    rejected by {use.rejected_by}: {use.reason}", _COLOURS["rejected"])
+        line.append(f", ceiling {_number(use.ceiling)}", "dim")
+    for by in use.made_by:
+        line.append(f"\n    {_made_by(by)}", "dim")
+    return line.append(f"\n    {cut(use.text, _ENTRY_CHARS)}")
+
+
+def _made_by(by: Mapping[str, Any]) -> str:
+    names = ("model", "prompt", "prompt_sha", "seed", "axes")
+    said = [f"{name.replace('_', ' ')} {by[name]}" for name in names if by.get(name) is not None]
+    return ", ".join(one for one in said if one != "axes {}")
+
+
+def _value(value: Any) -> str:  # noqa: ANN401  (any fact)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
+
+
+def cut(value: Any, characters: int) -> str:  # noqa: ANN401  (any value of a row)
+    """The value as text on one line, with its end left out where it is longer."""
+    text = " ".join(str(value).split())
+    # A control sequence in a row would otherwise steer the terminal.
+    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"

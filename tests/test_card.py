@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+from huggingface_hub import DatasetCard
+
+from synth.card import RunInfo, metadata, render_card
+from synth.core.prompt import Prompt, PromptHead
+from synth.manifest import StepRecord
+from synth.recipe import parse_recipe
+from synth.redact import redacted
+
+RECIPE = """\
+name: cats
+description: "Questions | about cats: and --- more"
+source: {kind: jsonl, path: /home/alice/secret/cats.jsonl, columns: {text: text}}
+models:
+  writer: {kind: openai, model: m, base_url: "http://gpu7.lab.internal:8000/v1"}
+steps:
+  - {kind: generate, prompt: ask, model: writer}
+  - {kind: margin_filter}
+export:
+  - {format: n_tuple, splits: {train: 0.9, test: 0.1}}
+  - {format: rows, name: all_rows}
+"""
+PROMPT = "---\npurpose: Ask.\n---\nSay:\n````\ncode\n````\n"
+
+
+def record(name: str, kind: str) -> StepRecord:
+    return StepRecord(
+        name=name, kind=kind, fingerprint="f", ingredients={"path": "/home/alice"}, rows_in=3,
+        rows_out=2, dropped={"too_short": 1},
+    )  # fmt: skip
+
+
+def a_run(recipe: str = RECIPE) -> RunInfo:
+    parsed = parse_recipe(recipe, "test")
+    head = PromptHead(purpose="Ask.", makes="pairs")
+    columns = pa.schema([("query", pa.string()), ("positive", pa.string())])
+    return RunInfo(
+        recipe=parsed.placed(parsed.base, recipe),
+        records=[record("source", "source"), record("ask", "generate")],
+        prompts=[Prompt("ask", head, (), "abc123", PROMPT)],
+        models={"writer": '{"base_url":"http://gpu7.lab.internal:8000/v1","model":"m"}'},
+        splits={"default": {"train": 1200, "test": 30}, "all_rows": {"train": 1230}},
+        features={"default": columns, "all_rows": columns},
+        example={"query": "q" * 1000, "positive": "p", "numbers": list(range(50))},
+        run_date="2026-01-02",
+        packages={"synth-recipes": "0.1.0"},
+    )
+
+
+def test_the_hub_reads_the_metadata() -> None:
+    card = DatasetCard(render_card(a_run()), ignore_metadata_errors=False)
+    data: Any = card.data
+    assert data.pretty_name == "cats"
+    assert data.size_categories == ["1K<n<10K"]
+    assert data.task_categories == ["sentence-similarity", "text-retrieval"]
+    assert data.to_dict()["configs"] == [
+        {
+            "config_name": "default",
+            "default": True,
+            "data_files": [
+                {"split": "train", "path": "data/train-?????-of-?????.parquet"},
+                {"split": "test", "path": "data/test-?????-of-?????.parquet"},
+            ],
+        },
+        {
+            "config_name": "all_rows",
+            "data_files": [
+                {"split": "train", "path": "data/all_rows/train-?????-of-?????.parquet"}
+            ],
+        },
+    ]
+
+
+def test_no_path_host_or_key_of_the_machine_is_in_the_card() -> None:
+    text = render_card(a_run())
+    for secret in ("alice", "/home", "gpu7", "lab.internal"):
+        assert secret not in text
+    assert "…/cats.jsonl" in text
+    assert "http://<host>/v1" in text
+
+
+def test_a_recipe_without_anything_private_is_in_the_card_verbatim() -> None:
+    recipe = RECIPE.replace("/home/alice/secret/", "data/").replace(
+        "gpu7.lab.internal", "127.0.0.1"
+    )
+    assert recipe in render_card(a_run(recipe))
+
+
+def test_a_prompt_is_in_the_card_verbatim_inside_a_longer_fence() -> None:
+    text = render_card(a_run())
+    assert f"`````markdown\n{PROMPT}`````" in text
+    assert "`abc123`" in text
+
+
+def test_no_licence_is_said_and_left_out_of_the_metadata() -> None:
+    run = a_run()
+    assert "license" not in metadata(run)
+    assert "No licence chosen" in render_card(run)
+    chosen = a_run(RECIPE + "card: {license: cc-by-4.0, languages: [en], tags: [cats, synth]}\n")
+    assert metadata(chosen)["license"] == "cc-by-4.0"
+    assert metadata(chosen)["language"] == ["en"]
+    assert metadata(chosen)["tags"] == ["synthetic", "synth", "sentence-transformers", "cats"]
+
+
+def test_documents_are_for_text_generation() -> None:
+    schema = pa.schema([("id", pa.string()), ("text", pa.string())])
+    run = replace(a_run(), features={"default": schema, "all_rows": schema})
+    assert metadata(run)["task_categories"] == ["text-generation"]
+
+
+def test_hub_sources_are_named() -> None:
+    source = "source: {kind: hub, dataset: org/cats}"
+    run = a_run(re.sub(r"source: .*", source, RECIPE, count=1))
+    assert metadata(run)["source_datasets"] == ["org/cats"]
+
+
+def test_an_example_is_cut_and_the_ledger_tells_reasons() -> None:
+    text = render_card(a_run())
+    assert "q" * 300 + "…" in text
+    assert "q" * 301 not in text
+    assert "… 47 more" in text
+    assert "too_short 1" in text
+
+
+def test_a_config_without_rows_is_left_out_of_the_metadata() -> None:
+    run = replace(a_run(), splits={"all_rows": {"train": 1}})
+    assert [one["config_name"] for one in metadata(run)["configs"]] == ["all_rows"]
+    assert metadata(run)["configs"][0]["default"] is True
+
+
+def test_the_metadata_is_the_yaml_at_the_top() -> None:
+    run = a_run()
+    assert yaml.safe_load(render_card(run).split("---\n")[1]) == metadata(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("path: /home/alice/data/cats.jsonl", "path: …/cats.jsonl"),
+        ("path: ~/cats.jsonl", "path: …/cats.jsonl"),
+        ("[/mnt/models/llama, x]", "[…/llama, x]"),
+        ("path: 'C:\\Users\\alice\\cats.jsonl'", "path: '…/cats.jsonl'"),
+        ("path: /srv/data/*.parquet", "path: …/*.parquet"),
+        ("path: s3://bucket/deep/cats.jsonl", "path: s3://…/cats.jsonl"),
+        ("file:///home/alice/cats.jsonl", "file://…/cats.jsonl"),
+        ("https://u:pw@files.corp.com/a/cats.jsonl?sig=1", "https://…/cats.jsonl"),
+        ("base_url: http://10.0.0.7:8000/v1", "base_url: http://<host>/v1"),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
+        ("# token hf_abcdefghijklmnop", "# token <key>"),
+        ("data/cats.jsonl and/or ../cats.jsonl, arXiv:2508.21632 1/2/3", None),
+        ("model: org/name # https://arxiv.org/abs/2407.15831", None),
+    ],
+)
+def test_paths_hosts_and_keys_are_shortened(text: str, public: str | None) -> None:
+    assert redacted(text) == (text if public is None else public)
+    assert redacted(redacted(text)) == redacted(text)
