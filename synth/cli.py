@@ -127,6 +127,10 @@ def run(  # noqa: PLR0913  (each is a flag)
     batch_rows: Annotated[
         int | None, typer.Option(min=1, help="Rows of a batch; changes no row of the result.")
     ] = None,
+    target_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Read only as much as it takes to export so many rows."),
+    ] = None,
     max_tokens_total: Annotated[
         int | None, typer.Option(min=1, help="Stop, resumable, after so many tokens.")
     ] = None,
@@ -154,6 +158,7 @@ def run(  # noqa: PLR0913  (each is a flag)
             recipe,
             out=out,
             limit=limit,
+            target_rows=target_rows,
             placement=placement,
             budget=Budget(max_tokens_total, max_minutes),
             restart_from=restart_from,
@@ -211,7 +216,8 @@ def _print_outcome(path: str, records: list[StepRecord]) -> None:
     last = records[-1].reads
     console.print(render_rows(shown[last], 3))
     rows = ", ".join(f"{one.rows_out:,} rows ({one.kind})" for one in records if one.reads == last)
-    place = os.path.relpath(path) if "://" not in path else path
+    here = str(Path.cwd())
+    place = os.path.relpath(path) if path.startswith(here) else path
     console.print(f"dataset: {place}  —  {rows}", highlight=False, soft_wrap=True)
     console.print(f'load it: datasets.load_dataset("{place}")', highlight=False, soft_wrap=True)
     console.print(

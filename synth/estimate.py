@@ -70,7 +70,7 @@ def estimate(plan: Plan, out: str) -> list[StepEstimate]:
 
 def _rows_after(step: PlannedStep, came: int | None) -> int | None:
     if step.generation is not None and step.generation.makes_rows and came is not None:
-        return came * step.generation.step.n
+        return came * (step.generation.step.n + step.generation.step.keep_inputs)
     return None if isinstance(step.step, CorpusStep) and isinstance(step.step, Pack) else came
 
 
@@ -122,4 +122,4 @@ def _rows_of(spec: SourceSpec, base: Path) -> int | None:
         return None
     with fs.open(files[0], "rb") as opened:
         lines: int = opened.read(1 << 20).count(b"\n") or 1
-    return size * lines // min(size, 1 << 20)
+    return int(size) * lines // min(int(size), 1 << 20)

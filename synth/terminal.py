@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ _TEXT_CHARS = 400
 _ENTRY_CHARS = 160
 _ENTRIES = 6
 _USES = 20
+_STEP_CHARS = 20
 
 _COLOURS = {
     "read": "cyan",
@@ -36,29 +38,26 @@ _QUIET = ("provenance", "edits", "source_id", "input_ids", "starts", "ends")
 
 def render_ledger(run: Run) -> Table:
     """For each step the rows that came in, were made, went on and were dropped, and why."""
-    table = Table(
-        title=Text(f"{run.name} {run.version}"), box=box.SIMPLE_HEAD, title_justify="left"
-    )
-    table.add_column("step", overflow="fold")
-    table.add_column("kind", overflow="fold", style="dim")
-    for name in ("in", "made", "replaced", "out"):
+    records = run.records
+    counts = {
+        "in": [record.rows_in for record in records],
+        "made": [record.rows_made for record in records],
+        "replaced": [record.rows_replaced for record in records],
+        "out": [record.rows_out for record in records],
+    }
+    shown = [name for name in counts if name in ("in", "out") or any(counts[name])]
+    title = Text(f"{run.name} {run.version}", "bold")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("step", no_wrap=True, max_width=_STEP_CHARS, overflow="ellipsis")
+    for name in shown:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("dropped", overflow="fold")
     table.add_column("seconds", justify="right", no_wrap=True)
-    for record in run.records:
+    for at, record in enumerate(records):
         reasons = sorted(record.dropped.items(), key=lambda item: (-item[1], item[0]))
         table.add_row(
             Text(record.name),
-            Text(record.kind),
-            *(
-                f"{number:,}" if number else Text("0", "dim")
-                for number in (
-                    record.rows_in,
-                    record.rows_made,
-                    record.rows_replaced,
-                    record.rows_out,
-                )
-            ),
+            *(Text(f"{counts[name][at]:,}", "" if counts[name][at] else "dim") for name in shown),
             Text("\n".join(f"{reason} {count:,}" for reason, count in reasons), "red"),
             f"{record.seconds:,.1f}",
         )
@@ -81,11 +80,9 @@ def _card(row: Mapping[str, Any]) -> Panel:
         parts.append(Text(f"dropped: {row['drop_reason']}", _COLOURS["dropped"]))
     if "query" in row:
         parts.append(_labelled("query", row["query"], "bold cyan"))
-    parts += [
-        _entries(name, row[name])
-        for name in ("positives", "negatives", "rejected_negatives")
-        if row.get(name)
-    ]
+    parts += [_entries(name, row[name]) for name in ("positives", "negatives") if row.get(name)]
+    if row.get("rejected_negatives"):
+        parts.append(_rejected(row["rejected_negatives"]))
     if row.get("text") and "query" not in row:
         parts.append(Text(cut(row["text"], _TEXT_CHARS)))
     parts += [_labelled(name, row[name], "dim") for name in row if _is_shown(name, row[name])]
@@ -110,20 +107,28 @@ def _labelled(label: str, value: Any, style: str) -> Text:  # noqa: ANN401  (any
 
 
 def _entries(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:
-    rejected = name == "rejected_negatives"
     table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1))
-    colour = {"positives": "green", "negatives": "red"}.get(name, "yellow")
+    colour = "green" if name == "positives" else "red"
     table.add_column(Text(f"{name} {len(entries)}", colour), ratio=1, overflow="fold")
     table.add_column("score", justify="right", no_wrap=True)
     if name != "positives":
-        table.add_column("rejected for" if rejected else "origin", max_width=28, overflow="fold")
+        table.add_column("origin", max_width=28, overflow="fold")
     for entry in entries[:_ENTRIES]:
-        last = entry.get("reason") if rejected else entry.get("origin")
         cells = [Text(cut(entry["text"], _ENTRY_CHARS)), Text(_number(entry["score"]))]
-        table.add_row(*cells, *([] if name == "positives" else [Text(last or "", "dim")]))
+        origin = [] if name == "positives" else [Text(entry.get("origin") or "", "dim")]
+        table.add_row(*cells, *origin)
     if len(entries) > _ENTRIES:
         table.add_row(Text(f"… {len(entries) - _ENTRIES} more", "dim"))
     return table
+
+
+def _rejected(entries: Sequence[Mapping[str, Any]]) -> Text:
+    """Why negatives were rejected, counted; `render_why` tells each with its numbers."""
+    counts = Counter(str(entry["reason"]) for entry in entries)
+    told = ", ".join(f"{reason} {count}" for reason, count in counts.most_common())
+    ceilings = [entry["ceiling"] for entry in entries if entry.get("ceiling") is not None]
+    under = f" (ceiling {ceilings[0]:.3f})" if ceilings else ""
+    return Text.assemble(("rejected ", "yellow"), f"{told}{under}")
 
 
 def render_why(lineage: Lineage) -> RenderableType:

@@ -101,17 +101,25 @@ class ServerModel:
         self._url = base.copy_with(path=base.path.rstrip("/") + "/chat/completions")
         self._limit = AdaptiveLimit(spec.max_in_flight)
         self._jitter = Random()
+        self._answered = 0
 
     async def complete(self, request: Request) -> Completion:
-        """The reply to one request; what may pass is asked again, up to `max_retries` times."""
+        """The reply to one request; what may pass is asked again, up to `max_retries` times.
+
+        Raises:
+            RequestRefused: If this one fails to the last while the server answers others.
+            EngineError: If the server answers none.
+        """
         body = chat_body(self._spec.model, request)
-        attempt = 0
+        attempt, answered = 0, self._answered
         while True:
             attempt += 1
             try:
                 async with self._limit:
                     return await self._attempt(body)
             except _Fault as fault:
+                if attempt > self._spec.max_retries and self._answered > answered:
+                    raise RequestRefused("server_failed", str(fault)) from fault
                 if attempt > self._spec.max_retries:
                     raise EngineError(
                         f"the model server at {self._server} failed one request {attempt} times "
@@ -202,6 +210,7 @@ class ServerModel:
         completion = read_completion(response.content)
         if completion is None:
             raise _Fault(f"a reply that is no chat completion: {self._said(response.content)}")
+        self._answered += 1
         self._limit.succeeded()
         return completion
 

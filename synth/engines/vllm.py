@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import multiprocessing
 import os
 import re
-from collections.abc import Mapping
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +21,8 @@ from synth.engines.bundled import local_model
 from synth.engines.specs import VllmSpec
 
 if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
     from vllm import SamplingParams
 
 EngineArgs = Mapping[str, str | int | float | bool]
@@ -28,6 +34,9 @@ _CPU_ARGS: dict[str, str | int | float | bool] = {
     "enforce_eager": True,
     "enable_chunked_prefill": False,
 }
+# An engine that is silent for so long, and used less CPU meanwhile than this, is dead; one that
+# works may be silent longer, as in a long prefill on a slow CPU.
+_SILENT_S, _WORKING_S, _BUSY_S = 45.0, 1.0, 600.0
 # Tokenising this much text takes milliseconds, in which no other request would be read.
 _LONG_CHARS = 20_000
 
@@ -72,6 +81,9 @@ class VllmModel:
             self._llm = AsyncLLM.from_engine_args(args)
         except (VLLMError, ValueError, TypeError, OSError, RuntimeError) as error:
             raise EngineError(f"vLLM cannot start {spec.model}: {_last_line(error)}") from error
+        children = multiprocessing.active_children()
+        self._guard = _end_with_this_process(children)
+        self._pids = _with_descendants(children)
         self._spec = spec
         self._numbers = count()
         self._max_len = self._llm.model_config.max_model_len
@@ -107,17 +119,40 @@ class VllmModel:
         )
 
     async def check(self) -> None:
-        """Whether the engine is alive.
+        """Whether the engine is alive: it answers between two of its steps.
+
+        A slow engine is not a dead one: while its processes use the CPU, a step may take long.
 
         Raises:
-            EngineError: If it died.
+            EngineError: If it died, or neither answers nor works.
         """
         from vllm.v1.engine.exceptions import EngineDeadError
 
+        started, spent_s = time.monotonic(), self._cpu_s()
+        answer = asyncio.ensure_future(self._llm.is_sleeping())
         try:
-            await self._llm.check_health()
+            while not (await asyncio.wait([answer], timeout=_SILENT_S))[0]:
+                worked_s, spent_s = self._cpu_s() - spent_s, self._cpu_s()
+                silent_s = time.monotonic() - started
+                if worked_s < _WORKING_S or silent_s > _BUSY_S:
+                    answer.cancel()
+                    raise EngineError(
+                        f"the vLLM engine of {self._spec.model} did not answer for {silent_s:.0f} s"
+                    )
+            answer.result()
         except EngineDeadError as error:
             raise EngineError(f"the vLLM engine of {self._spec.model} died: {error}") from error
+
+    def _cpu_s(self) -> float:
+        """CPU seconds that the engine's processes have used."""
+        import psutil
+
+        spent = 0.0
+        for pid in self._pids:
+            with contextlib.suppress(psutil.Error):
+                times = psutil.Process(pid).cpu_times()
+                spent += times.user + times.system
+        return spent
 
     async def _tokens(self, messages: tuple[Message, ...]) -> list[int]:
         if sum(len(message.content) for message in messages) > _LONG_CHARS:
@@ -141,6 +176,27 @@ class VllmModel:
     def _plain(self, text: str) -> str:
         """The text, in which nothing reads as a special token: row text cannot start a turn."""
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+
+
+def _end_with_this_process(children: Sequence[BaseProcess]) -> subprocess.Popen[bytes]:
+    """A shell that kills the children when this process ends, whatever ended it.
+
+    A killed worker would leave vLLM's engine running, with all the memory that the next run needs.
+    The shell waits for a line on a pipe that nobody but this process holds open.
+    """
+    pids = [str(child.pid) for child in children]
+    command = ["sh", "-c", 'read -r _; kill -9 "$@"', "sh", *pids]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+
+
+def _with_descendants(children: Sequence[BaseProcess]) -> list[int]:
+    import psutil
+
+    found = [psutil.Process(child.pid) for child in children]
+    return [one.pid for child in found for one in [child, *child.children(recursive=True)]]
 
 
 def _params(request: Request) -> SamplingParams:

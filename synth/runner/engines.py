@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -23,10 +25,9 @@ from synth.runner.meter import MeterHandle
 
 # An engine that dies is started again this often; one that dies each time is broken.
 _RESTARTS = 3
-# How often an engine is asked whether it lives, and how long its answer may take: the longest step
-# of a healthy engine, a full prefill on a slow CPU, is a few seconds.
 _CHECK_EVERY_S = 5.0
-_CHECK_PATIENCE_S = 45.0
+_LOG_TAIL_BYTES = 256 << 10
+_EXCEPTION = re.compile(r"\b\w*(?:Error|Exception|Killed|OutOfMemory)\b: .+")
 _RETRY_S = 1.0
 # How long an actor may wait for a place on the cluster before the user is told.
 _PLACEMENT_PATIENCE_S = 300.0
@@ -122,17 +123,30 @@ class LlmEngine(_Loaded):
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
             try:
-                await asyncio.wait_for(self._model.check(), _CHECK_PATIENCE_S)
-            except TimeoutError:
-                waited = f"did not answer for {_CHECK_PATIENCE_S:.0f} s"
-                await self._end(EngineError(f"the engine of {self._name} {waited}"))
+                await self._model.check()
             except EngineError as error:
                 await self._end(error)
 
     async def _end(self, error: EngineError) -> None:
         """Ends the process: Ray starts it again, and every request under way is asked again."""
-        await self._meter.last_words.remote(self._name, str(error))
+        logged = last_error_logged()
+        words = f"{error} ({logged})" if logged else str(error)
+        await self._meter.last_words.remote(self._name, words)
         os._exit(1)
+
+
+def last_error_logged() -> str | None:
+    """The last exception that this process or one of its children wrote to standard error."""
+    try:
+        with Path("/proc/self/fd/2").open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _LOG_TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+    except OSError:  # no log file on this system
+        return None
+    told = [found[0] for line in lines if (found := _EXCEPTION.search(line))]
+    # What vLLM says of a dead engine is no reason for its death.
+    own = [one for one in told if "EngineDeadError" not in one]
+    return own[-1][:300] if own else None
 
 
 class EncoderEngine(_Loaded):

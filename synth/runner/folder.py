@@ -27,6 +27,7 @@ from synth.manifest import (
     write_record,
 )
 from synth.plan import Plan, PlannedSource, PlannedStep, kind_of
+from synth.recipe import Recipe
 from synth.runner.work import Entry, live
 
 if TYPE_CHECKING:
@@ -45,17 +46,27 @@ class RunFolder:
     Attributes:
         plan: What is run into it.
         out: Folder of all runs.
+        part: Name of a run on part of the source, which has a folder of its own; from the plan's
+            limit when empty.
     """
 
     plan: Plan
     out: str
+    part: str = ""
 
     @functools.cached_property
     def root(self) -> Folder:
-        """The run's folder. A run on part of the source has one of its own."""
-        limit = "" if self.plan.limit is None else f"-limit-{self.plan.limit}"
-        recipe = self.plan.recipe
-        return Folder(self.out).sub(recipe.name, f"{recipe.version}{limit}")
+        """The run's folder."""
+        limit = "" if self.plan.limit is None else f"limit-{self.plan.limit}"
+        return _root(self.out, self.plan.recipe, self.part or limit)
+
+    @staticmethod
+    def limit_of(out: str, recipe: Recipe, part: str) -> int | None:
+        """The limit with which the run in a folder was made, None where there is none."""
+        root = _root(out, recipe, part)
+        told = orjson.loads(root.read(RUN)) if root.exists(RUN) else {}
+        limit: int | None = told.get("limit")
+        return limit
 
     def replies(self, step: str) -> Folder:
         """Where a step's replies are, for all versions of the recipe."""
@@ -171,8 +182,8 @@ class RunFolder:
         first = table.name if table else self._first_after_change()
         return DriftError(
             f"{self.root.url} was made by another recipe: at step {step!r}, {shown}. Raise "
-            f"`version` to keep the old run, or run with --restart-from {first} to overwrite it from "
-            "there (replies already paid for are used again wherever the request is the same)"
+            f"`version` to keep the old run, or run with --restart-from {first} to overwrite it "
+            "from there (replies already paid for are used again wherever the request is the same)"
         )
 
     def _first_after_change(self) -> str:
@@ -220,6 +231,10 @@ class RunFolder:
         return (
             found if block_rows is None else found.repartition(target_num_rows_per_block=block_rows)
         )
+
+
+def _root(out: str, recipe: Recipe, part: str) -> Folder:
+    return Folder(out).sub(recipe.name, f"{recipe.version}-{part}" if part else recipe.version)
 
 
 def arrow_filesystem(folder: Folder) -> Any:  # noqa: ANN401  (pyarrow ships no types)

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ray
 from rich.console import Console
 
-from synth.core.errors import RecipeError, RunStopped, StorageError
-from synth.core.step import MapStep
+from synth.core.errors import RecipeError
+from synth.engines.bundled import cache_folder
 from synth.engines.specs import OpenAISpec
 from synth.manifest import StepRecord
-from synth.plan import Plan, PlannedSource, PlannedStep, make_plan
-from synth.recipe import EXPORT, Recipe, load_recipe
+from synth.plan import Plan, PlannedStep, make_plan
+from synth.recipe import EXPORT, SOURCE, Recipe, load_recipe
 from synth.runner.cluster import chatter_to, check_shared, real_output, start_ray
 from synth.runner.display import Display
 from synth.runner.engines import EnginePool, Placement
-from synth.runner.execute import Machine, run_maps, run_source, run_step
+from synth.runner.execute import Machine
 from synth.runner.exporting import export_all
 from synth.runner.folder import LOGS, RunFolder
+from synth.runner.interrupt import stop_on_interrupt
 from synth.runner.lock import RunLock
 from synth.runner.meter import start_meter
+from synth.runner.pipeline import run_steps
 
 if TYPE_CHECKING:
     from synth.view import Run
+
+
+# The first round of a run with a target shows how many rows survive; it is small, for its rows may
+# turn out to be more than enough.
+_FIRST_ROUND_ROWS, _FIRST_ROUND_SHARE = 16, 0.125
+# Each round aims a little beyond the target, and trusts the share seen so far only so far.
+_SAFETY, _MOST_GROWTH = 1.05, 8
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,12 @@ class Outcome:
         return open_run(self.path)
 
 
-def run(
+def run(  # noqa: PLR0913  (each is a choice of the caller's)
     recipe: Recipe | str,
     *,
     out: str = "outputs",
     limit: int | None = None,
+    target_rows: int | None = None,
     placement: Placement | None = None,
     budget: Budget | None = None,
     restart_from: str | None = None,
@@ -83,6 +88,8 @@ def run(
         recipe: The recipe, or its name or path.
         out: Folder of all runs, on any filesystem that fsspec reaches.
         limit: Read at most so many records of the main source. Such a run has a folder of its own.
+        target_rows: Read only as much of the main source as it takes to export so many rows. Such
+            a run has a folder of its own too.
         placement: Where and how wide.
         budget: When to stop early.
         restart_from: Do this step and all after it again.
@@ -97,24 +104,72 @@ def run(
         RunStopped: If the budget was used up or the user stopped it; run again to go on.
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    plan = make_plan(recipe, limit)
-    # Workers have working directories of their own.
-    folder = RunFolder(plan, out if "://" in out else str(Path(out).expanduser().absolute()))
-    placement = placement or Placement()
-    _check_placement(plan, placement)
-    _check_restart(plan, restart_from)
+    job = _Job(
+        recipe,
+        # Workers have working directories of their own.
+        out if "://" in out else str(Path(out).expanduser().absolute()),
+        placement or Placement(),
+        budget or Budget(),
+        console or Console(file=real_output(), soft_wrap=True),
+    )
+    if target_rows is None:
+        folder = RunFolder(make_plan(recipe, limit), job.out)
+        return _run_once(job, folder, restart_from)
+    if limit is not None:
+        raise RecipeError("--limit and --target-rows exclude each other; give one of them")
+    return _run_until(job, target_rows, restart_from)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one call of `run` is about."""
+
+    recipe: Recipe
+    out: str
+    placement: Placement
+    budget: Budget
+    console: Console
+
+
+def _run_once(job: _Job, folder: RunFolder, restart_from: str | None) -> Outcome:
+    """One run over the plan's part of the source."""
+    _check_placement(folder.plan, job.placement)
+    _check_restart(folder.plan, restart_from)
     folder.root.make()
     with RunLock(folder.root):
         if restart_from is not None:
             folder.remove_from(restart_from)
         folder.check_drift()
         folder.describe()
-        if _is_finished(folder):
-            records = _finished_records(folder)
-            return Outcome(folder.root.url, (*records, *_exported(folder)))
-        return _on_ray(
-            folder, placement, budget or Budget(), console or Console(file=real_output())
+        if not _is_finished(folder):
+            _on_ray(job, folder)
+        return Outcome(folder.root.url, (*_finished_records(folder), *_exported(folder)))
+
+
+def _run_until(job: _Job, target_rows: int, restart_from: str | None) -> Outcome:
+    """Runs over more and more of the source until so many rows are exported.
+
+    Each round reads a longer part of the source; replies of earlier rounds are in the store, so
+    that no request is paid for twice. The result is that of one run with the last round's limit.
+    """
+    name = f"target-{target_rows}"
+    limit = RunFolder.limit_of(job.out, job.recipe, name) or max(
+        _FIRST_ROUND_ROWS, math.ceil(target_rows * _FIRST_ROUND_SHARE)
+    )
+    while True:
+        outcome = _run_once(
+            job, RunFolder(make_plan(job.recipe, limit), job.out, name), restart_from
         )
+        source = outcome.records[0]
+        survived = next(one.rows_out for one in outcome.records if one.name == EXPORT)
+        if survived >= target_rows or source.rows_in < limit:
+            return outcome
+        wanted = math.ceil(limit * target_rows / max(1, survived) * _SAFETY)
+        limit = max(limit + 1, min(wanted, limit * _MOST_GROWTH))
+        job.console.print(
+            f"{survived:,} of {target_rows:,} rows so far; going on with {limit:,} records"
+        )
+        restart_from = SOURCE
 
 
 def _check_placement(plan: Plan, placement: Placement) -> None:
@@ -159,41 +214,37 @@ def _is_finished(folder: RunFolder) -> bool:
     return done and folder.root.exists("README.md")
 
 
-def _on_ray(folder: RunFolder, placement: Placement, budget: Budget, console: Console) -> Outcome:
-    with _log(folder):
+def _on_ray(job: _Job, folder: RunFolder) -> None:
+    with chatter_to(_log_file(folder)):
         _check_servers(folder.plan)
-        ours = start_ray(placement.address)
+        ours = start_ray(job.placement.address)
         try:
             check_shared(folder.root)
-            deadline_s = None if budget.max_minutes is None else budget.max_minutes * 60
-            meter = start_meter(budget.max_tokens_total, deadline_s)
-            pool = EnginePool(folder.plan.recipe.models, placement, meter)
-            machine = Machine(folder, pool, placement, meter)
+            minutes = job.budget.max_minutes
+            deadline_s = None if minutes is None else minutes * 60
+            meter = start_meter(job.budget.max_tokens_total, deadline_s)
+            pool = EnginePool(folder.plan.recipe.models, job.placement, meter)
+            machine = Machine(folder, pool, job.placement, meter)
             pool.prepare([name for one in _unfinished(folder) for name in one.models])
             names = [one.name for one in folder.plan.tables]
-            with _stop_on_interrupt(meter, console), Display(console, names, meter) as display:
-                _run_all(machine, display)
-                exported = export_all(folder)
+            with (
+                stop_on_interrupt(meter, job.console),
+                Display(job.console, names, meter) as display,
+            ):
+                run_steps(machine, display)
+                export_all(folder)
             pool.release([])
-            return Outcome(folder.root.url, (*_finished_records(folder), *exported))
         finally:
             if ours:
                 ray.shutdown()
 
 
-@contextlib.contextmanager
-def _log(folder: RunFolder) -> Iterator[None]:
-    """Sends the chatter of Ray and vLLM into the run, where it is on this machine."""
-    if not folder.root.is_local:
-        name = folder.root.root.replace("/", "-").strip("-")
-        path = Path.home() / ".cache" / "synth" / "logs" / name / "run.log"
-    else:
-        path = Path(folder.root.path(LOGS)) / "run.log"
-    try:
-        with chatter_to(path):
-            yield
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+def _log_file(folder: RunFolder) -> Path:
+    """Where the chatter of Ray and vLLM goes: into the run, where that is on this machine."""
+    if folder.root.is_local:
+        return Path(folder.root.path(LOGS)) / "run.log"
+    name = folder.root.root.replace("/", "-").strip("-")
+    return cache_folder() / "logs" / name / "run.log"
 
 
 def _check_servers(plan: Plan) -> None:
@@ -213,83 +264,3 @@ async def _check_server(spec: OpenAISpec) -> None:
         await server.check()
     finally:
         await server.close()
-
-
-def _run_all(machine: Machine, display: Display) -> None:
-    plan, folder = machine.folder.plan, machine.folder
-    for source in plan.sources:
-        record = folder.record(source)
-        if record is None:
-            display.started([source.name], None)
-            display.finished(run_source(source, machine, _limit(plan, source)))
-        else:
-            display.finished(record, reused=True)
-    for group in _groups(plan.steps):
-        todo = [step for step in group if folder.record(step) is None]
-        for step in group:
-            if step not in todo and (record := folder.record(step)) is not None:
-                display.finished(record, reused=True)
-        if todo:
-            _run_group(todo, machine, display)
-        later = [one for one in plan.steps if one.number > group[-1].number]
-        machine.pool.release([name for one in later for name in one.models])
-
-
-def _run_group(steps: Sequence[PlannedStep], machine: Machine, display: Display) -> None:
-    reason = ray.get(machine.meter.reason_to_stop.remote())
-    if reason is not None:
-        raise RunStopped(reason)
-    record = machine.folder.record(machine.folder.plan.table(steps[0].reads))
-    display.started([step.name for step in steps], record.rows_out if record else None)
-    if isinstance(steps[0].step, MapStep):
-        records = run_maps(steps, machine)
-    else:
-        records = [run_step(steps[0], machine)]
-    for done in records:
-        display.finished(done)
-
-
-def _limit(plan: Plan, source: PlannedSource) -> int | None:
-    return plan.limit if source is plan.sources[0] else None
-
-
-def _groups(steps: Sequence[PlannedStep]) -> list[list[PlannedStep]]:
-    """The steps, consecutive map steps of which each reads the one before it together."""
-    groups: list[list[PlannedStep]] = []
-    for step in steps:
-        before = groups[-1][-1] if groups else None
-        joins = (
-            before is not None
-            and isinstance(step.step, MapStep)
-            and isinstance(before.step, MapStep)
-            and step.reads == before.name
-        )
-        if joins:
-            groups[-1].append(step)
-        else:
-            groups.append([step])
-    return groups
-
-
-@contextlib.contextmanager
-def _stop_on_interrupt(meter: Any, console: Console) -> Iterator[None]:  # noqa: ANN401
-    """Ctrl-C once finishes what is under way; twice stops now. Both leave a run to go on with."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        console.print("stopping: what is under way is finished first; Ctrl-C again stops at once")
-        meter.stop.remote("stopped by Ctrl-C")
-        signal.signal(signal.SIGINT, at_once)
-
-    def at_once(_number: int, _frame: FrameType | None) -> None:
-        console.print("stopped; the same command goes on from here")
-        os._exit(130)  # Ray ends its workers when this process is gone
-
-    signal.signal(signal.SIGINT, asked)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

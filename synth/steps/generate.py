@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import jinja2
+import orjson
 import pyarrow as pa
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from synth.core import rows
 from synth.core.chat import DEFAULT_SAMPLING, Completion, Request, Sampling
-from synth.core.ids import canonical_json, derive_seed, weighted_choice
+from synth.core.ids import derive_seed, weighted_choice
 from synth.core.prompt import Prompt
 from synth.core.rows import Table
 from synth.core.step import Fields, Step
@@ -141,7 +142,7 @@ class Generation:
     def _request(self, messages: Any, model: str, seed: int) -> Request:  # noqa: ANN401
         head = self.prompt.head
         layers = (self.step.sampling, head.sampling, self.cards[model].sampling, DEFAULT_SAMPLING)
-        schema = None if head.reply is None else canonical_json(head.reply).decode()
+        schema = None if head.reply is None else orjson.dumps(head.reply).decode()
         return Request(messages, Sampling.merged(*layers), seed, schema)
 
     def verdict(self, row: Mapping[str, Any], completion: Completion) -> Parsed:

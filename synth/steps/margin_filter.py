@@ -42,7 +42,8 @@ class MarginFilter(MapStep):
     higher score), ``no_score``, ``no_positive_score``, ``above_margin``, ``above_max_score``,
     ``below_min_score``, ``above_generated_share``, ``beyond_keep``. A row is never padded: it may
     be left with fewer than `keep`, or with none. A row without a scored positive drops as
-    ``no_positive_score``, unless both margins are off.
+    ``no_positive_score``, unless both margins are off and `min_positive` too; one whose positives
+    hardly answer the query drops as ``below_min_positive``.
 
     Attributes:
         relative_margin: Negatives score at most ``s - abs(s) * relative_margin`` for the reference
@@ -50,6 +51,8 @@ class MarginFilter(MapStep):
         absolute_margin: Negatives score at most ``s - absolute_margin``.
         max_score: Negatives score at most this.
         min_score: Negatives score at least this.
+        min_positive: The reference score is at least this: below it the query was not about its
+            passage. Depends on the encoder; 0.7 for large ones (arXiv:2506.05176).
         keep: Most negatives of a row that stay, the highest scores first.
         reference: The positive score s: of the ``hardest`` (lowest), the ``first`` or the ``mean``.
         max_generated_share: Largest share of the negatives kept that an LLM may have written.
@@ -64,6 +67,7 @@ class MarginFilter(MapStep):
     absolute_margin: NonNegativeFloat | None = None
     max_score: FiniteFloat | None = None
     min_score: FiniteFloat | None = None
+    min_positive: FiniteFloat | None = None
     keep: PositiveInt | None = 4
     reference: Reference = "hardest"
     max_generated_share: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -95,7 +99,11 @@ class MarginFilter(MapStep):
             rejected.append([entry | {"reason": why} | limit for entry, why in judged if why])
         out = cells.with_entries(batch, NEGATIVES, kept)
         out = cells.with_entries(out, REJECTED_NEGATIVES, rejected)
-        return rows.mark_dropped(out, np.isnan(ceiling), "no_positive_score")
+        unscored = np.isnan(ceiling)
+        if self.min_positive is not None:
+            unscored |= np.isnan(reference)
+            out = rows.mark_dropped(out, reference < self.min_positive, "below_min_positive")
+        return rows.mark_dropped(out, unscored, "no_positive_score")
 
     def _score_reasons(
         self, negatives: list[list[Entry]], reference: NDArray[np.float64]

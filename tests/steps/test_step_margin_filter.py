@@ -205,3 +205,9 @@ def test_scores_that_are_not_finite_never_come_back_when_few_are_left() -> None:
     out = MarginFilter(relative_margin=None).apply(pairs(([positive("p", 0.5)], negatives)))
     assert kept(out) == []
     assert set(rejected(out).values()) == {"no_score"}
+
+
+def test_a_query_that_its_own_positive_hardly_answers_drops_its_row() -> None:
+    step = MarginFilter(min_positive=0.3)
+    out = step.apply(pairs(*(([positive("p", score)], []) for score in (0.3, 0.29, None))))
+    assert out["drop_reason"].to_pylist() == [None, "below_min_positive", "no_positive_score"]
