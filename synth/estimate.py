@@ -117,7 +117,7 @@ def _rows_of(spec: SourceSpec, base: Path) -> int | None:
     packed = any(file.endswith((".gz", ".bz2", ".xz", ".zst")) for file in files)
     size = sum(int(fs.info(file).get("size") or 0) for file in files)
     if size <= _COUNTED_BYTES:
-        return sum(table.num_rows for table in read_tables(spec, base, None))
+        return sum(int(table.num_rows) for table in read_tables(spec, base, None))
     if packed or not isinstance(spec, JsonlSource):
         return None
     with fs.open(files[0], "rb") as opened:

@@ -40,17 +40,36 @@ class Usage(_Record):
         reused: Replies that an earlier run had paid for.
         prompt_tokens: Tokens of the prompts sent.
         output_tokens: Tokens that models wrote, thinking included.
+        asked_ms: When the first request was sent, Unix time; None where none was.
+        replied_ms: When the last reply came.
     """
 
     requests: NonNegativeInt = 0
     reused: NonNegativeInt = 0
     prompt_tokens: NonNegativeInt = 0
     output_tokens: NonNegativeInt = 0
+    asked_ms: NonNegativeInt | None = None
+    replied_ms: NonNegativeInt | None = None
+
+    @property
+    def asking_s(self) -> float:
+        """Seconds from the first request to the last reply: the start of engines is not in it."""
+        if self.asked_ms is None or self.replied_ms is None:
+            return 0.0
+        return (self.replied_ms - self.asked_ms) / 1000
 
     def __add__(self, other: Usage) -> Usage:
         """Both together."""
-        mine, theirs = self.model_dump(), other.model_dump()
-        return Usage(**{name: mine[name] + theirs[name] for name in mine})
+        asked = [at for at in (self.asked_ms, other.asked_ms) if at is not None]
+        replied = [at for at in (self.replied_ms, other.replied_ms) if at is not None]
+        return Usage(
+            requests=self.requests + other.requests,
+            reused=self.reused + other.reused,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            asked_ms=min(asked, default=None),
+            replied_ms=max(replied, default=None),
+        )
 
 
 class StepRecord(_Record):

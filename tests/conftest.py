@@ -1,7 +1,11 @@
 """What every test runs under: no network, no usage reports, the same examples every time."""
 
-import os
+from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 # Set before any of these libraries is imported, and inherited by Ray's workers.
@@ -12,3 +16,15 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 settings.register_profile("synth", deadline=None, derandomize=True)
 settings.load_profile("synth")
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """Ray, started once for all tests that run recipes in this process; `run` leaves it running."""
+    import ray
+
+    from synth.runner.cluster import start_ray
+
+    start_ray(None)
+    yield
+    ray.shutdown()

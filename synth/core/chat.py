@@ -75,8 +75,8 @@ class Request:
         messages: The rendered chat.
         sampling: Fully merged sampling parameters.
         seed: In [0, 2**31); sent to the engine.
-        schema: JSON text of the reply's JSON schema, its fields in the order in which they are to be
-            written, or None for plain text.
+        schema: JSON text of the reply's JSON schema, its fields in the order in which they are to
+            be written, or None for plain text.
     """
 
     messages: tuple[Message, ...]

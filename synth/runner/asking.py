@@ -59,14 +59,23 @@ class _Spent:
     reused: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
+    asked_ms: int | None = None
+    replied_ms: int | None = None
+
+    def asked(self) -> None:
+        """A request is sent."""
+        if self.asked_ms is None:
+            self.asked_ms = time.time_ns() // 1_000_000
+
+    def replied(self, completion: Completion) -> None:
+        """Its reply came."""
+        self.replied_ms = time.time_ns() // 1_000_000
+        self.requests += 1
+        self.prompt_tokens += completion.prompt_tokens
+        self.output_tokens += completion.output_tokens
 
     def usage(self) -> Usage:
-        return Usage(
-            requests=self.requests,
-            reused=self.reused,
-            prompt_tokens=self.prompt_tokens,
-            output_tokens=self.output_tokens,
-        )
+        return Usage(**{name: getattr(self, name) for name in self.__slots__})
 
 
 @dataclass(slots=True)
@@ -152,11 +161,10 @@ class Asker:
         async with model.slots:
             if self._stop is not None:
                 raise RunStopped(self._stop)
+            spent.asked()
             completion = await model.llm.complete(request)
             self._writer.put(key, completion)
-        spent.requests += 1
-        spent.prompt_tokens += completion.prompt_tokens
-        spent.output_tokens += completion.output_tokens
+        spent.replied(completion)
         self._pending.add(
             requests=1,
             prompt_tokens=completion.prompt_tokens,

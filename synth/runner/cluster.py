@@ -72,12 +72,16 @@ def check_shared(folder: Folder) -> None:
         folder.remove(mark)
 
 
-def real_output() -> TextIO:
+@contextlib.contextmanager
+def real_output() -> Iterator[TextIO]:
     """Standard output as it is now, for whoever still wants to be seen under `chatter_to`."""
     try:
-        return os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
+        copy = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1, encoding="utf-8")
     except (OSError, ValueError):  # a notebook's output has no file descriptor
-        return sys.stdout
+        yield sys.stdout
+        return
+    with copy:
+        yield copy
 
 
 @contextlib.contextmanager

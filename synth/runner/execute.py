@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from ray.data import ActorPoolStrategy
 from ray.exceptions import RayError
 
+from synth.core import errors
 from synth.core.errors import EngineError, SynthError
 from synth.core.step import CorpusStep, EncodeStep, MapStep
 from synth.engines.specs import ModelSpec
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
     from ray.data import Dataset
 
+# One line of a traceback; our messages are single sentences.
+_OURS = re.compile(r"^synth\.core\.errors\.(?P<kind>\w+): (?P<message>.+)$", re.MULTILINE)
 # Rows of one Parquet part.
 _PART_ROWS = 16_384
 # Rows of a batch that goes to a model: Ray Data costs some 10 ms a batch, so not too few; a batch
@@ -288,15 +292,13 @@ def _collected(dataset: Dataset) -> list[Entry]:
 
 
 def raise_ours(error: BaseException) -> None:
-    """Raises the `SynthError` that is somewhere behind an error of Ray's, if there is one."""
-    seen: set[int] = set()
-    behind: list[Any] = [error]
-    while behind:
-        one = behind.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        cause = getattr(one, "cause", None)
-        if isinstance(one, SynthError) and not isinstance(one, RayError):
-            raise one from None
-        behind.extend([cause, one.__cause__, one.__context__])
+    """Raises the `SynthError` that a worker raised, if that is what is behind an error of Ray's.
+
+    Ray pickles an exception without its cause; what is left of ours is its line in the traceback.
+    """
+    if isinstance(error, SynthError):
+        raise error
+    told = list(_OURS.finditer(str(error)))
+    if told:
+        kind = getattr(errors, told[-1]["kind"])
+        raise kind(told[-1]["message"]) from None

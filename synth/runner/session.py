@@ -104,20 +104,21 @@ def run(  # noqa: PLR0913  (each is a choice of the caller's)
         RunStopped: If the budget was used up or the user stopped it; run again to go on.
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    job = _Job(
-        recipe,
-        # Workers have working directories of their own.
-        out if "://" in out else str(Path(out).expanduser().absolute()),
-        placement or Placement(),
-        budget or Budget(),
-        console or Console(file=real_output(), soft_wrap=True),
-    )
-    if target_rows is None:
-        folder = RunFolder(make_plan(recipe, limit), job.out)
-        return _run_once(job, folder, restart_from)
-    if limit is not None:
-        raise RecipeError("--limit and --target-rows exclude each other; give one of them")
-    return _run_until(job, target_rows, restart_from)
+    with real_output() as output:
+        job = _Job(
+            recipe,
+            # Workers have working directories of their own.
+            out if "://" in out else str(Path(out).expanduser().absolute()),
+            placement or Placement(),
+            budget or Budget(),
+            console or Console(file=output, soft_wrap=True),
+        )
+        if target_rows is None:
+            folder = RunFolder(make_plan(recipe, limit), job.out)
+            return _run_once(job, folder, restart_from)
+        if limit is not None:
+            raise RecipeError("--limit and --target-rows exclude each other; give one of them")
+        return _run_until(job, target_rows, restart_from)
 
 
 @dataclass(frozen=True)

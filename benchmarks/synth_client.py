@@ -1,0 +1,37 @@
+"""Runs a recipe in a process of its own, as `synth run` does; the last line is what it came to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from synth import load_recipe, run
+from synth.runner import Placement
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--engine-args", type=json.loads, default={}, help="as a JSON object")
+    args = parser.parse_args()
+    started_s = time.perf_counter()
+    outcome = run(
+        load_recipe(str(args.recipe)),
+        out=str(args.out),
+        placement=Placement(engine_args=args.engine_args),
+    )
+    step = next(record for record in outcome.records if record.kind == "generate")
+    measured = {
+        "wall_s": round(time.perf_counter() - started_s, 3),
+        "rows_ok": step.rows_out,
+        "usage": step.usage.model_dump(),
+        "step_s": step.seconds,
+    }
+    print("\n" + json.dumps(measured), flush=True)
+
+
+if __name__ == "__main__":
+    main()
