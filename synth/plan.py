@@ -16,14 +16,14 @@ from synth.core.ids import canonical_json, fingerprint
 from synth.core.prompt import Prompt
 from synth.core.rows import Schema
 from synth.core.step import EncodeStep, Fields
-from synth.engines.identity import identity, label, package_versions
+from synth.engines.identity import identity, label, package_versions, weights_of
 from synth.engines.specs import EncoderSpec, LlmSpec, ModelSpec, ScorerSpec
 from synth.inputs.prompts import load_prompt
 from synth.inputs.readers import content_mark
 from synth.inputs.sources import SourceSpec
 from synth.inputs.tables import planned_schema
 from synth.recipe import EXPORT, SOURCE, ExportSpec, Recipe
-from synth.steps import AnyStep, Generate
+from synth.steps import AnyStep, Generate, Pack
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -203,12 +203,10 @@ def _check_table(
     if name in tables:
         return
     later = name in dict(recipe.named_steps())
-    near = difflib.get_close_matches(name, tables, n=1)
-    hint = "which runs after it" if later else f"did you mean {near[0]!r}?" if near else ""
-    raise RecipeError(
-        f"{place}: `{key}` names {name!r}, {hint or 'which is no step or source before it'}; "
-        f"there are {', '.join(tables)}"
-    )
+    what = "which runs after it" if later else "which is no step or source before it"
+    near = [] if later else difflib.get_close_matches(name, tables, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(tables)}"
+    raise RecipeError(f"{place}: `{key}` names {name!r}, {what}; {hint}")
 
 
 class _Models:
@@ -286,6 +284,8 @@ def _step(
             )
             models.spec(place, step.model, get_args(kinds), what)
             ingredients |= models.ingredients(step.model)
+        if isinstance(step, Pack):
+            ingredients["tokenizer"] = _tokenizer(place, step.tokenizer)
         needs, adds = step.needs(), step.adds()
     _check_columns(place, needs, reads, source.schema)
     for table, fields in step.second_tables().items() if hasattr(step, "second_tables") else ():
@@ -294,6 +294,18 @@ def _step(
         ingredients[f"rows of {table}"] = tables[table].fingerprint
     schema = rows.with_fields(source.schema, adds)
     return PlannedStep(number, name, step, reads, schema, ingredients, generation)
+
+
+def _tokenizer(place: str, model: str) -> str:
+    """What pins a tokenizer.
+
+    Raises:
+        EngineError: If there is none.
+    """
+    try:
+        return weights_of(model, None)
+    except EngineError as error:
+        raise EngineError(f"{place}: tokenizer: {error}") from error
 
 
 def _generation(place: str, name: str, step: Generate, models: _Models) -> Generation:

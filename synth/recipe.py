@@ -313,8 +313,10 @@ def parse_recipe(text: str, where: str) -> Recipe:
         line = f" at line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be read"
         raise RecipeError(f"{where} is not YAML{line}: {problem}") from error
-    except (ValueError, RecursionError) as error:  # a date that is none, nesting without end
+    except ValueError as error:  # a date that is none
         raise RecipeError(f"{where} is not YAML: {error}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{where} is nested too deeply for a recipe") from error
     if not isinstance(raw, dict):
         raise RecipeError(
             f"{where} must be a mapping such as `name: ...`, not {type(raw).__name__}"

@@ -66,7 +66,8 @@ class OpenAISpec(_Spec):
         api_key_env: Environment variable that holds the key; it is written nowhere.
         revision: Names the weights behind the server. With it the server may move: its address is
             no longer part of what identifies the answers.
-        max_in_flight: Requests under way at once.
+        max_in_flight: Requests under way at once for each client; `--engines` says how many there
+            are, one for a start. Fewer while the server says that it is overloaded.
         timeout_s: For one request, its wait in the server's queue included.
         max_retries: How often a failed call is repeated before the run stops.
         sampling: Defaults, under those of prompt and step.

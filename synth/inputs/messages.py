@@ -7,6 +7,16 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+# What pydantic calls things, and what YAML calls them.
+_WORDS = {
+    " or object to extract fields from": "",
+    " after validation": "",
+    "tuple": "list",
+    "Tuple": "List",
+    "dictionary": "mapping",
+    "Dictionary": "Mapping",
+}
+
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """The first problem as ``place: what, got what, allowed what``.
@@ -22,9 +32,13 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
         return _unknown_key(problem, place, model)
     if problem["type"] == "missing":
         return f"{place}: is missing"
+    if problem["type"].startswith("union_tag"):
+        return _unknown_tag(problem, place)
     got = problem.get("input")
     shown = "" if isinstance(got, dict | list) else f", got {got!r}"
     message = problem["msg"].removeprefix("Value error, ")
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
     return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}{shown}"
 
 
@@ -39,6 +53,18 @@ def _is_tag(loc: tuple[int | str, ...], at: int) -> bool:
     named = at > 1 and loc[at - 2] in ("models", "sources")
     first = at == 1 and loc[0] in ("source", "export")
     return isinstance(loc[at], str) and (after_index or named or first)
+
+
+def _unknown_tag(problem: Any, place: str) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
+    """A `kind` or `format` that is missing or unknown."""
+    context = problem["ctx"]
+    key = str(context["discriminator"]).strip("'")
+    if problem["type"] == "union_tag_not_found":
+        return f"{place}: `{key}` is missing"
+    allowed = [name.strip(" '") for name in context["expected_tags"].split(",")]
+    near = difflib.get_close_matches(context["tag"], allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(allowed)}"
+    return f"{place}.{key}: there is no {context['tag']!r}; {hint}"
 
 
 def _unknown_key(problem: Any, place: str, model: type[BaseModel]) -> str:  # noqa: ANN401

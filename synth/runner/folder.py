@@ -84,8 +84,8 @@ class RunFolder:
         """The record of an export."""
         return read_record(self.root.sub(EXPORTS, name))
 
-    def describe(self) -> None:
-        """Writes what is being run, for views and cards."""
+    def describe(self) -> bool:
+        """Writes what is being run, for views and cards; returns whether it was not there yet."""
         recipe = self.plan.recipe
         told = {
             "name": recipe.name,
@@ -96,8 +96,10 @@ class RunFolder:
             "prompts": {prompt.name: prompt.text for prompt in self.plan.prompts},
         }
         data = orjson.dumps(told, option=orjson.OPT_INDENT_2)
-        if not self.root.exists(RUN) or self.root.read(RUN) != data:
-            self.root.write(RUN, data)
+        if self.root.exists(RUN) and self.root.read(RUN) == data:
+            return False
+        self.root.write(RUN, data)
+        return True
 
     def finish(
         self,

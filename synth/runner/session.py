@@ -141,9 +141,13 @@ def _run_once(job: _Job, folder: RunFolder, restart_from: str | None) -> Outcome
         if restart_from is not None:
             folder.remove_from(restart_from)
         folder.check_drift()
-        folder.describe()
+        told_anew = folder.describe()
         if not _is_finished(folder):
             _on_ray(job, folder)
+        else:
+            job.console.print("finished earlier by the same recipe: nothing is run again")
+            if told_anew:  # what the card says may have changed, which changes no row
+                export_all(folder)
         return Outcome(folder.root.url, (*_finished_records(folder), *_exported(folder)))
 
 

@@ -204,7 +204,7 @@ def test_a_finished_run_is_used_as_it_is(finished: Finished) -> None:
 def test_a_run_made_anew_asks_no_model_and_ends_the_same(
     ray_session: None, tmp_path: Path
 ) -> None:
-    recipe = faked(load_recipe("quickstart"))
+    recipe = faked(load_recipe("paraphrase"))
     first = run(recipe, out=str(tmp_path), limit=12)
     data, asked = dataset_bytes(Path(first.path)), reply_keys(tmp_path, recipe.name)
     again = run(

@@ -64,14 +64,18 @@ class Home(Closed):
         ),
         (
             {"name": "x", "steps": [{"kind": "cow"}]},
-            "steps.0: input tag 'cow' found using 'kind' does not match any of the expected tags: "
-            "'cat', 'dog'",
+            "steps.0.kind: there is no 'cow'; allowed are cat, dog",
         ),
         (
-            {"name": "x", "steps": [{"lives": 1}]},
-            "steps.0: unable to extract tag using discriminator 'kind'",
+            {"name": "x", "steps": [{"kind": "dogs"}]},
+            "steps.0.kind: there is no 'dogs'; did you mean 'dog'?",
         ),
-        ([], "the file: input should be a valid dictionary or instance of Home"),
+        ({"name": "x", "steps": "cat"}, "steps: input should be a valid list, got 'cat'"),
+        (
+            {"name": "x", "steps": [{"lives": 1}]},
+            "steps.0: `kind` is missing",
+        ),
+        ([], "the file: input should be a valid mapping or instance of Home"),
     ],
     ids=str,
 )
