@@ -3,8 +3,8 @@
 Ray starts its workers from a daemon that never waits for them, so `RUSAGE_CHILDREN` of the driver
 knows nothing of them: their times are read from ``/proc`` while they live. A process is one of the
 tree from the first time that it is seen below its root, and stays one when its parent ends. What it
-uses between the last look and its end is not seen, at most `LOOK_EVERY_S` for each process; as a
-run of 5,000 rows starts and ends the same processes as one of 1,000, their difference is free of it.
+uses between the last look and its end is not seen, at most `LOOK_EVERY_S` for each process; a run
+of 5,000 rows starts and ends the same processes as one of 1,000, so their difference is free of it.
 """
 
 from __future__ import annotations
@@ -100,6 +100,4 @@ def _read(pid: int) -> _Seen | None:
     fields = after.split()
     ticks = int(fields[_USER]) + int(fields[_SYSTEM])
     command = before.partition("(")[2]
-    return _Seen(
-        pid, int(fields[_STARTED]), int(fields[_PARENT]), ticks / _TICKS_PER_S, command
-    )
+    return _Seen(pid, int(fields[_STARTED]), int(fields[_PARENT]), ticks / _TICKS_PER_S, command)

@@ -208,14 +208,16 @@ def _argument(text: str) -> tuple[str, str | int | float | bool]:
 
 
 def _print_outcome(path: str, records: list[StepRecord]) -> None:
+    from synth.recipe import EXPORT
     from synth.terminal import render_ledger, render_rows
     from synth.view import open_run
 
     console, shown = Console(), open_run(path)
     console.print(render_ledger(shown))
-    last = records[-1].reads
+    exports = [one for one in records if one.name.partition(" ")[0] == EXPORT]
+    last = exports[0].reads
     console.print(render_rows(shown[last], 3))
-    rows = ", ".join(f"{one.rows_out:,} rows ({one.kind})" for one in records if one.reads == last)
+    rows = ", ".join(f"{one.rows_out:,} rows ({one.kind})" for one in exports)
     here = str(Path.cwd())
     place = os.path.relpath(path) if path.startswith(here) else path
     console.print(f"dataset: {place}  —  {rows}", highlight=False, soft_wrap=True)

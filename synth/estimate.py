@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth.core.chat import DEFAULT_SAMPLING, Sampling
+from synth.core.paths import user_path
 from synth.core.step import CorpusStep
 from synth.inputs.files import Folder, find_files
 from synth.inputs.sources import HubSource, JsonlSource, ParquetSource, SourceSpec
@@ -109,7 +110,7 @@ def _rows_of(spec: SourceSpec, base: Path) -> int | None:
     """Rows of a source: counted where that is quick, else by size; None where neither is."""
     if isinstance(spec, HubSource):
         return None
-    path = spec.path if "://" in spec.path else str(base / Path(spec.path).expanduser())
+    path = spec.path if "://" in spec.path else str(base / user_path(spec.path))
     fs, files = find_files(path, (".parquet",) if isinstance(spec, ParquetSource) else ("",))
     if isinstance(spec, ParquetSource):
         footers = (pq.read_metadata(fs.open(file, "rb")) for file in files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -24,11 +25,12 @@ from pydantic import (
 
 from synth.core import rows
 from synth.core.errors import RecipeError
-from synth.core.step import Fields, Name
+from synth.core.step import NAME, Fields, Name
 from synth.engines.specs import ModelSpec
 from synth.inputs.messages import first_problem
 from synth.inputs.shipped import find, shipped_names
 from synth.inputs.sources import SourceSpec
+from synth.inputs.yaml_text import read_yaml
 from synth.steps import AnyStep, Generate
 
 SOURCE = "source"
@@ -224,6 +226,11 @@ class Recipe(BaseModel):
     def _names_are_unique(self) -> Self:
         seen = {SOURCE: SOURCE, EXPORT: EXPORT, **dict.fromkeys(self.sources, "a source")}
         for name, step in self.named_steps():
+            if not re.fullmatch(NAME, name):  # a prompt's file may be called anything
+                raise ValueError(
+                    f"step {step.kind!r} cannot be called {name!r} after its prompt; give it a "
+                    "`name` of letters, digits and ._-"
+                )
             if name in seen:
                 raise ValueError(
                     f"step {step.kind!r} is called {name!r}, as is {seen[name]}; "
@@ -306,17 +313,7 @@ def parse_recipe(text: str, where: str) -> Recipe:
     Raises:
         RecipeError: If it is no recipe.
     """
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise RecipeError(f"{where} is not YAML{line}: {problem}") from error
-    except ValueError as error:  # a date that is none
-        raise RecipeError(f"{where} is not YAML: {error}") from error
-    except RecursionError as error:
-        raise RecipeError(f"{where} is nested too deeply for a recipe") from error
+    raw = read_yaml(text, where)
     if not isinstance(raw, dict):
         raise RecipeError(
             f"{where} must be a mapping such as `name: ...`, not {type(raw).__name__}"

@@ -12,6 +12,7 @@ An object store has no appending: there a file is written about once a second.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -162,8 +163,11 @@ class ReplyWriter:
             self._folder.make()
             path = self._folder.path(f"{self._name}{_ENDING}")
             self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        if os.write(self._handle, line) < len(line):
-            raise OSError(28, "No space left on device")
+        written = os.write(self._handle, line)
+        if written < len(line):
+            # Half a line would take the next one with it, should there be room again.
+            os.ftruncate(self._handle, os.fstat(self._handle).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def sync(self) -> None:
         """Makes what was put survive a power cut.

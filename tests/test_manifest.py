@@ -13,9 +13,7 @@ from synth.inputs.files import Folder
 from synth.manifest import MANIFEST, Part, StepRecord, Usage, changes, read_record, write_record
 
 COUNT = st.integers(0, 1000)
-USAGES = st.builds(
-    Usage, requests=COUNT, reused=COUNT, prompt_tokens=COUNT, output_tokens=COUNT
-)
+USAGES = st.builds(Usage, requests=COUNT, reused=COUNT, prompt_tokens=COUNT, output_tokens=COUNT)
 
 
 def record(**more: Any) -> StepRecord:

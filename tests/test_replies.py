@@ -98,9 +98,7 @@ def test_a_reply_is_on_disk_when_put_returns(tmp_path: Path) -> None:
         "ReplyWriter(Folder(sys.argv[1])).put(sys.argv[2], Completion('paid for'))\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", told, folder.url, key(1)], check=False, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", told, folder.url, key(1)], check=False, timeout=60)
     assert done.returncode == -9
     assert ReplyIndex(folder).get(key(1)) == Completion("paid for")
 
@@ -218,7 +216,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_there_stays(
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "replies").write_text("a file in the way")
-    with pytest.raises(StorageError, match="cannot write to .*choose another --out"):
+    with pytest.raises(StorageError, match=r"cannot write to .*choose another --out"):
         ReplyWriter(local(tmp_path)).put(key(1), Completion("one"))
 
 

@@ -102,7 +102,6 @@ def measure(rival: str, *, base_url: str, rows: int, in_flight: int) -> Measurem
     spec = RIVALS[rival]
     if not spec.is_installed:
         return Failure(rival, f"not installed; run `python benchmarks/rivals/setup.py {rival}`")
-    server_url = base_url.rstrip("/").removesuffix("/v1")
     with tempfile.TemporaryDirectory(prefix="synth-bench-") as directory:
         out = Path(directory) / "answers.jsonl"
         command = [
@@ -111,12 +110,12 @@ def measure(rival: str, *, base_url: str, rows: int, in_flight: int) -> Measurem
             *("--rows", str(rows), "--in-flight", str(in_flight)),
         ]
         try:
-            _server_json(f"{server_url}/reset", "POST")
+            server_stats(base_url, reset=True)
             line = _run(command, Path(directory))
-            stats = _server_json(f"{server_url}/stats", "GET")
+            stats = server_stats(base_url, reset=False)
         except _RunError as error:
             return Failure(rival, str(error))
-    return Measurement(**line, server=None if stats is None else ServerStats(**stats))
+    return Measurement(**line, server=stats)
 
 
 def marginal_cpu_ms_per_row(small: Measurement, large: Measurement) -> float:
@@ -128,6 +127,13 @@ def marginal_cpu_ms_per_row(small: Measurement, large: Measurement) -> float:
     if large.rows <= small.rows:
         raise ValueError(f"expected more than {small.rows} rows in the second run: {large.rows}")
     return 1000 * (large.cpu_s - small.cpu_s) / (large.rows - small.rows)
+
+
+def server_stats(base_url: str, *, reset: bool) -> ServerStats | None:
+    """Counts of the mock server, None where it is another server; set to zero where asked."""
+    url = base_url.rstrip("/").removesuffix("/v1")
+    counts = _server_json(f"{url}/reset", "POST") if reset else _server_json(f"{url}/stats", "GET")
+    return None if counts is None else ServerStats(**counts)
 
 
 def _run(command: list[str], directory: Path) -> dict[str, Any]:
@@ -200,4 +206,5 @@ __all__ = [
     "ServerStats",
     "marginal_cpu_ms_per_row",
     "measure",
+    "server_stats",
 ]

@@ -1,37 +1,52 @@
-"""Near-duplicate texts by MinHash, found by locality-sensitive hashing and verified exactly."""
+"""MinHash: bands that find what they should, signatures, and near-duplicate texts.
+
+The compiled kernels behind it are imported when they are first needed.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from synth.algorithms.exact import exact_duplicates
-from synth.algorithms.text import Unit, jaccard, normalized, shingles
+from synth.algorithms.text import Unit
+
+Verify = Literal["none", "jaccard"]
+Order = Sequence[int] | NDArray[np.int64]
 
 # A pair exactly at the threshold is found with at least this probability. datasketch's own choice
 # for 128 permutations at 0.8, 9 bands of 13 rows, finds it with 0.40: it weighs false candidates
 # as heavily as missed pairs, although verification removes every false candidate.
 DETECTION = 0.99
-# Shingle sets that stay in memory: the kept text of a cluster is compared many times.
-_CACHED_SETS = 4096
+# datasketch's default. Signatures of different seeds cannot be compared.
+_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """What each text repeats.
+    """What each text repeats. A null repeats nothing and is repeated by nothing.
 
     Attributes:
         of: Index of the kept text that it duplicates, -1 where it is kept itself, shape (texts,).
-        jaccard: Exact Jaccard similarity to that text, 0 where it is kept, shape (texts,).
+        jaccard: Exact Jaccard similarity to that text, 0 where it is kept, not a number where it
+            was not verified, shape (texts,).
+        estimated: Share of equal values in their signatures, 0 where it is kept, shape (texts,).
+        equal: Whether it equals that text once both are normalised, shape (texts,).
+        cluster: Index of the first visited text of its cluster, its own if it is alone, shape
+            (texts,). Clusters are the connected components of pairs that were compared and reach
+            the threshold, so two kept texts may be in one through a text near to both.
     """
 
     of: NDArray[np.int64]
     jaccard: NDArray[np.float64]
+    estimated: NDArray[np.float64]
+    equal: NDArray[np.bool_]
+    cluster: NDArray[np.int64]
 
 
 def bands(threshold: float, num_perm: int) -> tuple[int, int]:
@@ -60,72 +75,80 @@ def bands(threshold: float, num_perm: int) -> tuple[int, int]:
     )
 
 
-def signatures(sets: Iterable[frozenset[str]], num_perm: int) -> Iterator[Any]:
-    """One `datasketch.MinHash` for each shingle set, all with datasketch's default seed."""
-    from datasketch import MinHash  # takes more than a second: not at import
+@functools.cache
+def permutations(num_perm: int) -> NDArray[np.uint32]:
+    """Factors and summands of datasketch's scheme affine32 with its default seed.
 
-    encoded = ([shingle.encode() for shingle in one] for one in sets)
-    yield from MinHash.generator(encoded, num_perm=num_perm)
+    Returns:
+        Shape (2, num_perm); the factors are odd.
+    """
+    # The generator is datasketch's: another one would make other signatures.
+    draw = np.random.RandomState(_SEED)
+    factors = draw.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return np.stack([factors, draw.randint(0, 1 << 32, num_perm, dtype=np.uint32)])
+
+
+def signatures(
+    texts: pa.Array, num_perm: int = 128, ngram: int = 5, unit: Unit = "word"
+) -> NDArray[np.uint32]:
+    """The MinHash signature of each normalised text.
+
+    Each equals ``datasketch.MinHash(num_perm, hashfunc=xxhash.xxh32_intdigest)`` updated with the
+    UTF-8 of the text's shingles. That of a null is that of an empty text.
+
+    Args:
+        texts: Arrow strings.
+        num_perm: Hash values in a signature.
+        ngram: Words or characters in a shingle.
+        unit: What a shingle is made of.
+
+    Returns:
+        Hash values, shape (texts, num_perm).
+    """
+    from synth.algorithms.shingling import Shingling, minhash
+    from synth.algorithms.text_buffer import normalized_texts
+
+    clean = normalized_texts(texts)
+    shingling = Shingling(ngram, unit == "char")
+    return minhash(clean.data, clean.starts, clean.ends, shingling, permutations(num_perm))
 
 
 def near_duplicates(
-    texts: Sequence[str],
-    order: Sequence[int],
+    texts: pa.Array,
+    order: Order,
     threshold: float,
     num_perm: int = 128,
     ngram: int = 5,
     unit: Unit = "word",
+    verify: Verify = "jaccard",
 ) -> Duplicates:
     """Which texts are near copies of a text that is kept.
 
-    Texts are visited in `order`. One is dropped only if its own Jaccard similarity to a text kept
-    before it reaches the threshold, so a chain of small changes never merges strangers. It
-    duplicates the most similar such text, of equals the one visited first. Equal normalised texts
-    are found beforehand, so that a million copies of one text cost a million look-ups.
+    Texts are visited in `order`. One is dropped only if its own similarity to a text kept before it
+    reaches the threshold, so a chain of small changes never merges strangers. It duplicates the
+    most similar such text, of equals the one visited first. Equal normalised texts are found
+    beforehand, by 128 bits of hash, so that a million copies of one text cost a million look-ups.
+
+    Time grows linearly even where most texts share a long passage: each is compared with a bounded
+    number of others (see `candidates`), so pairs may then be missed, the least similar first.
 
     Args:
-        texts: Texts to compare.
+        texts: Arrow strings.
         order: Every index of `texts` once, the ones to keep first.
         threshold: Jaccard similarity of shingle sets, in (0, 1].
         num_perm: Hash values in a signature.
         ngram: Words or characters in a shingle.
         unit: What a shingle is made of.
+        verify: ``jaccard`` compares the shingle sets; ``none`` goes by the share of equal values
+            in the signatures, whose standard error is at most ``0.5 / sqrt(num_perm)``.
 
     Raises:
-        ValueError: If `num_perm` is too small for the threshold.
+        ValueError: If `num_perm` is too small for the threshold, or `order` is no permutation.
 
     Source:
         Broder, On the resemblance and containment of documents (1997).
     """
-    clean = [normalized(text) for text in texts]
-    first = exact_duplicates(clean, order)
-    distinct = [at for at in order if first[at] == at]
+    from synth.algorithms.near_duplicates import Settings, found_duplicates
 
-    @functools.lru_cache(_CACHED_SETS)
-    def shingled(at: int) -> frozenset[str]:
-        return shingles(clean[at], ngram, unit)
-
-    of, similarity = np.full(len(texts), -1, np.int64), np.zeros(len(texts))
-    kept: list[int] = []
-    index = _empty_index(threshold, num_perm)
-    for at, signature in zip(distinct, signatures(map(shingled, distinct), num_perm), strict=True):
-        candidates = [kept[visit] for visit in sorted(index.query(signature))]
-        scores = [jaccard(shingled(at), shingled(candidate)) for candidate in candidates]
-        best = max(scores, default=0.0)
-        if best >= threshold:
-            of[at], similarity[at] = candidates[scores.index(best)], best
-        else:
-            index.insert(len(kept), signature)
-            kept.append(at)
-    # A copy shares the fate of the first of its kind, or repeats that one if it is kept.
-    copies = np.flatnonzero(first != np.arange(len(texts)))
-    originals = first[copies]
-    of[copies] = np.where(of[originals] < 0, originals, of[originals])
-    similarity[copies] = np.where(of[originals] < 0, 1.0, similarity[originals])
-    return Duplicates(of, similarity)
-
-
-def _empty_index(threshold: float, num_perm: int) -> Any:  # noqa: ANN401  (datasketch has no types)
-    from datasketch import MinHashLSH
-
-    return MinHashLSH(num_perm=num_perm, params=bands(threshold, num_perm))
+    settings = Settings(threshold, bands(threshold, num_perm), num_perm, ngram, unit, verify)
+    return found_duplicates(texts, np.asarray(order, np.int64), settings)

@@ -49,6 +49,7 @@ class Sampling(BaseModel):
     stop: tuple[str, ...] | None = None
 
     @staticmethod
+    @functools.lru_cache(maxsize=256)  # asked for each row of a step
     def merged(*layers: Sampling) -> Sampling:
         """The first value that any layer gives for each field, narrowest layer first."""
         values = {

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -23,6 +20,7 @@ from pydantic import (
 
 from synth.core.chat import Message, Role, Sampling
 from synth.core.ids import weighted_choice
+from synth.core.sandbox import rendered
 
 Makes = Literal["columns", "rows", "pairs", "positives", "negatives"]
 
@@ -75,7 +73,9 @@ Check = Annotated[LengthRatio | NotCopy | Words | NoPhrase, Field(discriminator=
 
 
 def _equal_weights(value: object) -> object:
-    return dict.fromkeys(value, 1.0) if isinstance(value, list) else value
+    if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
+        return dict.fromkeys(value, 1.0)
+    return value
 
 
 def _names(value: object) -> object:
@@ -83,6 +83,9 @@ def _names(value: object) -> object:
     return {str(key): weight for key, weight in value.items()} if isinstance(value, dict) else value
 
 
+# What Jinja can read as a variable.
+Variable = Annotated[str, Field(pattern=r"^[^\W\d]\w*$")]
+AxisName = Annotated[str, Field(pattern=r"^\w[\w -]*$")]
 # Relative weight of each value; a list gives all of them the same.
 Axis = Annotated[
     dict[str, PositiveFloat],
@@ -114,8 +117,8 @@ class PromptHead(BaseModel):
 
     purpose: Annotated[str, Field(min_length=1, max_length=200)]
     source: str = ""
-    needs: tuple[str, ...] = ()
-    axes: dict[str, Axis] = {}
+    needs: tuple[Variable, ...] = ()
+    axes: dict[AxisName, Axis] = {}
     reply: dict[str, JsonValue] | None = None
     items: str | None = None
     makes: Makes
@@ -166,23 +169,7 @@ class Prompt:
             axes: The drawn value of each axis.
 
         Raises:
-            jinja2.TemplateError: If the body asks for what the row does not have.
+            jinja2.TemplateError: If the body asks for what the row does not have, or for too much.
         """
         values = {**row, "axes": axes}
-        return tuple(
-            Message(turn.role, _template(turn.template).render(values).strip())
-            for turn in self.turns
-        )
-
-
-@functools.cache
-def environment() -> jinja2.Environment:
-    """The sandbox that prompt bodies run in: no attribute of Python is reachable from it."""
-    return ImmutableSandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-
-
-@functools.lru_cache(maxsize=1024)
-def _template(text: str) -> jinja2.Template:
-    return environment().from_string(text)
+        return tuple(Message(turn.role, rendered(turn.template, values)) for turn in self.turns)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 # A step's name is a folder of the run, so it may hold nothing that walks out of it.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME)]
 Column = Annotated[str, Field(min_length=1, max_length=128)]
 Fields = tuple[rows.Field, ...]
 

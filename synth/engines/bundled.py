@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from synth.core.bundled import BUNDLED, bundled_folder
 from synth.core.errors import EngineError
+from synth.core.paths import is_folder, user_path
 
 # Raise it when the conversion changes: an old conversion is then made again.
 _CONVERSION = "bf16-1"
@@ -28,7 +29,7 @@ def local_model(model: str) -> str:
         EngineError: If the package that carries a bundled model is not installed.
     """
     if model not in BUNDLED:
-        return str(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model
+        return str(user_path(model)) if is_folder(user_path(model)) else model
     source = bundled_folder(model)
     gguf = next(source.glob("*.gguf"), None)
     return str(source if gguf is None else _converted(model, gguf))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, assert_never
 from synth.core.bundled import BUNDLED, bundled_package
 from synth.core.errors import EngineError
 from synth.core.ids import canonical_json
+from synth.core.paths import is_folder, user_path
 from synth.engines.specs import (
     CrossEncoderSpec,
     FakeSpec,
@@ -23,10 +23,11 @@ from synth.engines.specs import (
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-# Weights of many gigabytes are told apart by size, head and tail; a change in place of the middle
-# alone, at the same size, is not something that training or quantising a model can produce.
-_HASHED_WHOLE_BYTES = 4 << 20
-_HASHED_ENDS_BYTES = 1 << 20
+# Weights of many gigabytes are told apart by size and by blocks all through the file: an adapter
+# that is merged may leave the first and the last tensor as they were. In a shard of 5 GB a block
+# stands every 5 MB, and the smallest matrix of a 7B model that is ever trained alone has 8 MB.
+_HASHED_WHOLE_BYTES = 8 << 20
+_BLOCKS, _BLOCK_BYTES = 1024, 4096
 
 
 def identity(spec: ModelSpec) -> str:
@@ -57,6 +58,8 @@ def identity(spec: ModelSpec) -> str:
             named |= {"dim": spec.dim, "fail_rate": spec.fail_rate}
         case _:
             assert_never(spec)
+    if getattr(spec, "trust_remote_code", False):
+        named["trust_remote_code"] = True  # the repository's code runs in the place of the engine's
     if named.get("weights") is not None and _folder(spec.model) is not None:
         named["model"] = "local"  # a copy of the same files elsewhere is the same model
     return canonical_json(named).decode()
@@ -101,8 +104,8 @@ def package_versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def _folder(model: str) -> Path | None:
-    path = Path(model).expanduser()
-    return path if path.is_dir() else None
+    path = user_path(model)
+    return path if is_folder(path) else None
 
 
 def _hash_folder(path: Path) -> str:
@@ -115,9 +118,9 @@ def _hash_folder(path: Path) -> str:
             if size <= _HASHED_WHOLE_BYTES:
                 digest.update(opened.read())
                 continue
-            digest.update(opened.read(_HASHED_ENDS_BYTES))
-            opened.seek(-_HASHED_ENDS_BYTES, os.SEEK_END)
-            digest.update(opened.read())
+            for at in range(_BLOCKS):
+                opened.seek(at * (size - _BLOCK_BYTES) // (_BLOCKS - 1))
+                digest.update(opened.read(_BLOCK_BYTES))
     return digest.hexdigest()
 
 

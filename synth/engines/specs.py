@@ -155,6 +155,12 @@ class FakeSpec(_Spec):
     sampling: Sampling = Sampling()
 
 
+# Arguments of vLLM that say which model answers, or run its code: no placement may set them.
+OF_THE_RECIPE = frozenset(VllmSpec.model_fields) | {
+    *("tokenizer", "tokenizer_revision", "code_revision", "hf_config_path", "hf_overrides"),
+    *("load_format", "chat_template", "generation_config", "override_generation_config"),
+}
+
 ModelSpec: TypeAlias = Annotated[
     VllmSpec | OpenAISpec | SentenceTransformersSpec | CrossEncoderSpec | FakeSpec,
     Field(discriminator="kind"),

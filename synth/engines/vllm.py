@@ -7,7 +7,6 @@ import contextlib
 import multiprocessing
 import os
 import re
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -18,6 +17,7 @@ import orjson
 from synth.core.chat import Completion, Message, Request, Sampling
 from synth.core.errors import EngineError, RequestRefused
 from synth.engines.bundled import local_model
+from synth.engines.guard import Guard
 from synth.engines.specs import VllmSpec
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _CPU_ARGS: dict[str, str | int | float | bool] = {
 # An engine that is silent for so long, and used less CPU meanwhile than this, is dead; one that
 # works may be silent longer, as in a long prefill on a slow CPU.
 _SILENT_S, _WORKING_S, _BUSY_S = 45.0, 1.0, 600.0
+_BEAT_S = 5.0
 # Tokenising this much text takes milliseconds, in which no other request would be read.
 _LONG_CHARS = 20_000
 
@@ -82,7 +83,7 @@ class VllmModel:
         except (VLLMError, ValueError, TypeError, OSError, RuntimeError) as error:
             raise EngineError(f"vLLM cannot start {spec.model}: {_last_line(error)}") from error
         children = multiprocessing.active_children()
-        self._guard = _end_with_this_process(children)
+        self._guard = Guard([child.pid for child in children if child.pid], _SILENT_S)
         self._pids = _with_descendants(children)
         self._spec = spec
         self._numbers = count()
@@ -128,12 +129,18 @@ class VllmModel:
         """
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        started, spent_s = time.monotonic(), self._cpu_s()
+        self._guard.beat()
+        started = judged = time.monotonic()
+        spent_s = self._cpu_s()
         answer = asyncio.ensure_future(self._llm.is_sleeping())
         try:
-            while not (await asyncio.wait([answer], timeout=_SILENT_S))[0]:
+            while not (await asyncio.wait([answer], timeout=_BEAT_S))[0]:
+                self._guard.beat()
+                now = time.monotonic()
+                if now - judged < _SILENT_S:
+                    continue
+                judged, silent_s = now, now - started
                 worked_s, spent_s = self._cpu_s() - spent_s, self._cpu_s()
-                silent_s = time.monotonic() - started
                 if worked_s < _WORKING_S or silent_s > _BUSY_S:
                     answer.cancel()
                     raise EngineError(
@@ -176,20 +183,6 @@ class VllmModel:
     def _plain(self, text: str) -> str:
         """The text, in which nothing reads as a special token: row text cannot start a turn."""
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-
-
-def _end_with_this_process(children: Sequence[BaseProcess]) -> subprocess.Popen[bytes]:
-    """A shell that kills the children when this process ends, whatever ended it.
-
-    A killed worker would leave vLLM's engine running, with all the memory that the next run needs.
-    The shell waits for a line on a pipe that nobody but this process holds open.
-    """
-    pids = [str(child.pid) for child in children]
-    command = ["sh", "-c", 'read -r _; kill -9 "$@"', "sh", *pids]
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
-    )
 
 
 def _with_descendants(children: Sequence[BaseProcess]) -> list[int]:

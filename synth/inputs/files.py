@@ -53,7 +53,10 @@ class Folder:
 
     @cached_property
     def _at(self) -> tuple[Any, str]:
-        fs, root = url_to_fs(self.url)
+        try:
+            fs, root = url_to_fs(self.url)
+        except (ValueError, ImportError) as error:
+            raise StorageError(f"cannot reach {self.url}: {error}") from error
         return fs, str(root).rstrip("/")
 
     @property

@@ -17,6 +17,8 @@ _WORDS = {
     "Dictionary": "Mapping",
 }
 
+_MOST_CHARS = 120
+
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """The first problem as ``place: what, got what, allowed what``.
@@ -27,7 +29,7 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """
     problem = min(error.errors(include_url=False), key=_rank)
     loc = problem["loc"]
-    place = ".".join(str(part) for at, part in enumerate(loc) if not _is_tag(loc, at))
+    place = ".".join(in_line(str(part)) for at, part in enumerate(loc) if not _is_tag(loc, at))
     if problem["type"] == "extra_forbidden":
         return _unknown_key(problem, place, model)
     if problem["type"] == "missing":
@@ -35,11 +37,17 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"].startswith("union_tag"):
         return _unknown_tag(problem, place)
     got = problem.get("input")
-    shown = "" if isinstance(got, dict | list) else f", got {got!r}"
+    shown = "" if isinstance(got, dict | list) else f", got {in_line(repr(got))}"
     message = problem["msg"].removeprefix("Value error, ")
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
     return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def in_line(text: object) -> str:
+    """A text in one line of a bearable length: a value may be a file that lost its line ends."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= _MOST_CHARS else f"{line[:_MOST_CHARS]}…"
 
 
 def _rank(problem: Any) -> int:  # noqa: ANN401  (pydantic's ErrorDetails)
@@ -58,13 +66,13 @@ def _is_tag(loc: tuple[int | str, ...], at: int) -> bool:
 def _unknown_tag(problem: Any, place: str) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
     """A `kind` or `format` that is missing or unknown."""
     context = problem["ctx"]
-    key = str(context["discriminator"]).strip("'")
+    key, tag = str(context["discriminator"]).strip("'"), in_line(context.get("tag", ""))
     if problem["type"] == "union_tag_not_found":
         return f"{place}: `{key}` is missing"
     allowed = [name.strip(" '") for name in context["expected_tags"].split(",")]
-    near = difflib.get_close_matches(context["tag"], allowed, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(tag, allowed, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(allowed)}"
-    return f"{place}.{key}: there is no {context['tag']!r}; {hint}"
+    return f"{place}.{key}: there is no {tag!r}; {hint}"
 
 
 def _unknown_key(problem: Any, place: str, model: type[BaseModel]) -> str:  # noqa: ANN401

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import jinja2
 import jsonschema
-import yaml
 from jinja2 import meta, nodes
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from synth.core.chat import Role
 from synth.core.errors import RecipeError
 from synth.core.ids import fingerprint
-from synth.core.prompt import Prompt, PromptHead, Turn, environment
-from synth.inputs.messages import first_problem
+from synth.core.prompt import Prompt, PromptHead, Turn
+from synth.core.sandbox import environment, refused
+from synth.inputs.messages import first_problem, in_line
 from synth.inputs.shipped import find, shipped_names
+from synth.inputs.yaml_text import read_yaml
 
 _HEAD = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*\n(.*)\Z", re.DOTALL)
 _TURN = re.compile(r"^# (system|user|assistant)[ \t]*$", re.MULTILINE)
@@ -42,6 +44,8 @@ def load_prompt(name: str, base: Path) -> Prompt:
         text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise RecipeError(f"prompt {path} is not UTF-8: byte {error.start}") from error
+    except OSError as error:
+        raise RecipeError(f"prompt {path} cannot be read: {error.strerror}") from error
     return parse_prompt(path.stem, text, str(path))
 
 
@@ -68,12 +72,7 @@ def parse_prompt(name: str, text: str, where: str) -> Prompt:
 
 
 def _head(text: str, where: str) -> PromptHead:
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 2}" if mark else ""
-        raise RecipeError(f"the head of {where} is not YAML{line}") from error
+    raw = read_yaml(text, f"the head of {where}", first_line=2)
     if not isinstance(raw, dict):
         raise RecipeError(f"the head of {where} must be a mapping such as `purpose: ...`")
     try:
@@ -138,7 +137,14 @@ def _check_reply(head: PromptHead, reply: dict[str, Any], where: str) -> set[str
     try:
         jsonschema.Draft202012Validator.check_schema(reply)
     except jsonschema.SchemaError as error:
-        raise RecipeError(f"{where}: `reply` is no JSON schema: {error.message}") from error
+        raise RecipeError(
+            f"{where}: `reply` is no JSON schema: {in_line(error.message)}"
+        ) from error
+    except RecursionError as error:
+        raise RecipeError(f"{where}: `reply` is nested too deeply") from error
+    for target in _references(reply):
+        if not _resolves(reply, target):
+            raise RecipeError(f"{where}: `reply` refers to {target!r}, which is not in it")
     fields = _fields(head)
     if reply.get("type") != "object" or not fields:
         raise RecipeError(f"{where}: `reply` must be an object with properties (in `items`)")
@@ -150,9 +156,36 @@ def _check_reply(head: PromptHead, reply: dict[str, Any], where: str) -> set[str
     into = head.into or {field: field for field in fields}
     for field in into.values():
         if field not in fields:
-            known = ", ".join(sorted(fields))
+            known = in_line(", ".join(sorted(fields)))
             raise RecipeError(f"{where}: `into` names field {field!r}; the reply has {known}")
     return set(into)
+
+
+def _references(schema: JsonValue) -> Iterator[str]:
+    """Every schema that a schema names by its place, whatever that leads to."""
+    inside: list[JsonValue] = schema if isinstance(schema, list) else []
+    if isinstance(schema, dict):
+        yield from (str(schema[key]) for key in ("$ref", "$dynamicRef") if key in schema)
+        inside = list(schema.values())
+    for one in inside:
+        yield from _references(one)
+
+
+def _resolves(reply: JsonValue, target: str) -> bool:
+    """Whether a reference leads to a schema inside of the reply's own, and not to a circle."""
+    seen: set[str] = set()
+    while target not in seen:
+        seen.add(target)
+        start, *path = target.split("/")
+        found = reply
+        for part in path:
+            found = found.get(part) if isinstance(found, dict) else None
+        if start != "#" or not path or not isinstance(found, dict):
+            return False
+        if "$ref" not in found:
+            return True
+        target = str(found["$ref"])
+    return False
 
 
 def _check_body(head: PromptHead, template: str, where: str) -> None:
@@ -160,9 +193,13 @@ def _check_body(head: PromptHead, template: str, where: str) -> None:
         tree = environment().parse(template)
         environment().compile(tree)  # finds filters and tests that do not exist
     except jinja2.TemplateSyntaxError as error:
-        raise RecipeError(f"{where}: the body is not Jinja: {error.message}") from error
+        raise RecipeError(f"{where}: the body is not Jinja: {in_line(error.message)}") from error
+    except (RecursionError, SyntaxError, ValueError) as error:  # nested beyond what Python compiles
+        raise RecipeError(f"{where}: the body is too much for Jinja: {error}") from error
     if list(meta.find_referenced_templates(tree)):
         raise RecipeError(f"{where}: a prompt is one file and must not read another template")
+    if (problem := refused(tree)) is not None:
+        raise RecipeError(f"{where}: {problem}")
     unknown = meta.find_undeclared_variables(tree) - set(head.needs) - {"axes"}
     if unknown:
         name = sorted(unknown)[0]

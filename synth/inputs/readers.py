@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from synth.core.errors import SourceError
 from synth.core.ids import ID_BYTES, fingerprint
+from synth.core.paths import is_folder, user_path
 from synth.inputs.files import find_files, open_binary
 from synth.inputs.sources import HubSource, JsonlSource, ParquetSource, SourceSpec, TextSource
 
@@ -98,7 +99,7 @@ def _file_mark(fs: Any, path: str) -> tuple[int, str]:  # noqa: ANN401  (fsspec 
 
 
 def _located(spec: JsonlSource | ParquetSource | TextSource, base: Path) -> str:
-    path = str(Path(spec.path).expanduser()) if spec.path.startswith("~") else spec.path
+    path = str(user_path(spec.path)) if spec.path.startswith("~") else spec.path
     return path if "://" in path else str(base / path)
 
 
@@ -240,8 +241,8 @@ def _hub(spec: HubSource, base: Path) -> Iterator[Records]:
     import datasets
 
     folder = base / spec.dataset
-    name = str(folder) if folder.is_dir() else spec.dataset
-    revision = None if folder.is_dir() else _hub_commit(spec, base)
+    name = str(folder) if is_folder(folder) else spec.dataset
+    revision = None if is_folder(folder) else _hub_commit(spec, base)
     datasets.disable_progress_bars()
     try:
         loaded = datasets.load_dataset(
@@ -264,7 +265,7 @@ def _hub(spec: HubSource, base: Path) -> Iterator[Records]:
 
 def _hub_commit(spec: HubSource, base: Path) -> str:
     folder = base / spec.dataset
-    if folder.is_dir():
+    if is_folder(folder):
         fs = fsspec.filesystem("file")
         files = sorted(p for p in folder.rglob("*") if p.is_file())
         marks = [(p.relative_to(folder).as_posix(), *_file_mark(fs, str(p))) for p in files]

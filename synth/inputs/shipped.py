@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import synth
+from synth.core.paths import is_file, user_path
 
 _ENDINGS = {"prompts": ".md", "recipes": ".yaml"}
 
@@ -32,9 +33,9 @@ def find(what: str, name: str, base: Path) -> Path | None:
     """
     ending = _ENDINGS[what]
     if name.endswith(ending) or "/" in name:
-        path = base / Path(name).expanduser()
-        if path.is_file():
+        path = base / user_path(name)
+        if is_file(path):
             return path
         name = Path(name).stem if name in (f"{what}/{Path(name).name}", Path(name).name) else ""
     shipped = shipped_folder(what) / f"{name}{ending}"
-    return shipped if name and shipped.is_file() else None
+    return shipped if name and is_file(shipped) else None

@@ -26,6 +26,7 @@ from synth.steps.generate import Generation
 from synth.steps.reply import Parsed
 
 _REPORT_EVERY_S = 0.5
+_DRAIN_POLL_S = 0.05
 # Rows that an early stop for too many failures looks back on.
 _WINDOW_ROWS = 200
 # The fewest rows that say anything about a share of failures.
@@ -115,6 +116,7 @@ class Asker:
         self._failed: deque[bool] = deque(maxlen=_WINDOW_ROWS)
         self._pending = _Pending()
         self._reported = 0.0
+        self._under_way = 0
         self._stop: str | None = None
 
     async def __call__(self, batch: Table) -> AsyncIterator[Table]:
@@ -123,9 +125,13 @@ class Asker:
         await self._report(force=True)
         asks = generation.ask(batch)
         values = batch.select([field.name for field in generation.needs()]).to_pylist()
-        answers = await _all(
-            [asyncio.ensure_future(self._answer(ask, values[ask.row], spent)) for ask in asks]
-        )
+        try:
+            answers = await _all(
+                [asyncio.ensure_future(self._answer(ask, values[ask.row], spent)) for ask in asks]
+            )
+        except RunStopped:
+            await self._drained()
+            raise
         self._check_failures(answers, batch.num_rows)
         made = generation.read(batch, answers)
         replaced = batch.num_rows - int(np.sum(~made.is_new))
@@ -162,8 +168,12 @@ class Asker:
             if self._stop is not None:
                 raise RunStopped(self._stop)
             spent.asked()
-            completion = await model.llm.complete(request)
-            self._writer.put(key, completion)
+            self._under_way += 1
+            try:
+                completion = await model.llm.complete(request)
+                self._writer.put(key, completion)
+            finally:
+                self._under_way -= 1
         spent.replied(completion)
         self._pending.add(
             requests=1,
@@ -172,6 +182,11 @@ class Asker:
         )
         await self._report()
         return completion
+
+    async def _drained(self) -> None:
+        """Waits for the replies that other batches were promised: the first error ends them all."""
+        while self._under_way:
+            await asyncio.sleep(_DRAIN_POLL_S)
 
     async def _report(self, *, force: bool = False) -> None:
         """Tells the meter what was done, and hears whether to stop."""

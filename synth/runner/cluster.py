@@ -14,24 +14,34 @@ from typing import TextIO
 import ray
 
 from synth.core.errors import EngineError, StorageError
-from synth.inputs.files import Folder
+from synth.inputs.files import Folder, storage_errors
 
 # Ray's own CPUs are a bookkeeping of slots: pipelines of four stages need so many to flow.
 _FEWEST_CPUS = 4
+# Ray runs its workers at niceness 15. An engine that decodes on the CPU then gets what is left over
+# by any other program, and by our own driver.
+_SYSTEM_CONFIG = {"worker_niceness": 0}
 
 
 def start_ray(address: str | None) -> bool:
     """Starts Ray or joins a cluster; returns whether this process has to stop it.
 
     Raises:
-        EngineError: If there is no cluster at the address.
+        EngineError: If there is no cluster at the address, or Ray does not start.
     """
     if ray.is_initialized():
         return False
     quiet = {"log_to_driver": True, "logging_level": logging.ERROR, "include_dashboard": False}
     if address is None:
         # The engines' own threads use the cores; a slot only says that a worker may run.
-        ray.init(num_cpus=max(_FEWEST_CPUS, os.cpu_count() or 1), **quiet)
+        try:
+            cpus = max(_FEWEST_CPUS, os.cpu_count() or 1)
+            ray.init(num_cpus=cpus, _system_config=_SYSTEM_CONFIG, **quiet)
+        except Exception as error:  # Ray raises just that when its processes do not come up
+            raise EngineError(
+                f"Ray did not start on this machine ({str(error).splitlines()[0]}); is it out of "
+                "memory or very busy? Run the same command again"
+            ) from error
     else:
         quiet.pop("include_dashboard")
         try:
@@ -86,22 +96,35 @@ def real_output() -> Iterator[TextIO]:
 
 @contextlib.contextmanager
 def chatter_to(path: Path) -> Iterator[None]:
-    """Sends what this process, its libraries and Ray's workers print into a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Sends what this process, its libraries and Ray's workers print into a file.
+
+    Raises:
+        StorageError: If the file cannot be written.
+    """
+    with storage_errors(str(path.parent)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log = path.open("a", encoding="utf-8", buffering=1)
     out, err = sys.stdout, sys.stderr
-    with path.open("a", encoding="utf-8", buffering=1) as log:
-        saved = [os.dup(number) for number in (1, 2)]
-        try:
-            for stream in (out, err):
-                stream.flush()
-            for number in (1, 2):
-                os.dup2(log.fileno(), number)
-            sys.stdout = sys.stderr = log
-            for name in ("ray", "ray.data"):
-                logging.getLogger(name).handlers = [logging.StreamHandler(log)]
-            yield
-        finally:
-            sys.stdout, sys.stderr = out, err
-            for number, before in zip((1, 2), saved, strict=True):
-                os.dup2(before, number)
-                os.close(before)
+    saved = [os.dup(number) for number in (1, 2)]
+    told = logging.StreamHandler(log)
+    told.setLevel(logging.WARNING)  # Ray Data tells of every operator every second
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.data")]
+    handlers = [logger.handlers for logger in loggers]
+    try:
+        for stream in (out, err):
+            stream.flush()
+        for number in (1, 2):
+            os.dup2(log.fileno(), number)
+        sys.stdout = sys.stderr = log
+        for logger in loggers:
+            logger.handlers = [told]
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+        for logger, before in zip(loggers, handlers, strict=True):
+            logger.handlers = before
+        for number, descriptor in zip((1, 2), saved, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        with contextlib.suppress(OSError):  # a full disk has ended the run, which says so
+            log.close()

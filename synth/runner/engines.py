@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError
 
 from synth.core.chat import LLM, Completion, Request
-from synth.core.errors import EngineError, RequestRefused, SynthError
+from synth.core.errors import EngineError, RequestRefused, RunStopped, SynthError
 from synth.engines.load import EngineArgs, load_encoder, load_llm, load_scorer
 from synth.engines.specs import CrossEncoderSpec, LlmSpec, ModelSpec, OpenAISpec, VllmSpec
 from synth.engines.vllm import environment
@@ -31,6 +31,8 @@ _EXCEPTION = re.compile(r"\b\w*(?:Error|Exception|Killed|OutOfMemory)\b: .+")
 _RETRY_S = 1.0
 # How long an actor may wait for a place on the cluster before the user is told.
 _PLACEMENT_PATIENCE_S = 300.0
+# How soon Ctrl-C is heard while engines start.
+_STOP_POLL_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class RemoteLLM:
         random.Random(os.getpid()).shuffle(self._engines)
         self._under_way = [0] * len(self._engines)
         self._dead: set[int] = set()
+        self._told: str | None = None
         self._meter = meter
 
     async def complete(self, request: Request) -> Completion:
@@ -197,6 +200,7 @@ class RemoteLLM:
             try:
                 answer = await self._engines[at].complete.remote(request)
             except ActorUnavailableError:
+                await self._tell("restarting")
                 await asyncio.sleep(_RETRY_S)
                 continue
             except ActorDiedError:
@@ -206,8 +210,15 @@ class RemoteLLM:
                 self._under_way[at] -= 1
             if isinstance(answer, RequestRefused):
                 raise answer
+            await self._tell(None)
             reply: Completion = answer
             return reply
+
+    async def _tell(self, state: str | None) -> None:
+        """Lets the display say that an engine is not there, and that it is again."""
+        if state != self._told:
+            self._told = state
+            await self._meter.engine.remote(self._name, state)
 
     async def _obituary(self) -> str:
         words = await self._meter.last_words.remote(self._name)
@@ -295,16 +306,20 @@ class EnginePool:
 
         Raises:
             EngineError: If one is not, or finds no place on the cluster.
+            RunStopped: If the run was stopped meanwhile.
         """
         ready = [actor.ready.remote() for actor in self._running[name]]
         waited = 0.0
         while True:
             try:
-                failures = ray.get(ready, timeout=_PLACEMENT_PATIENCE_S)
+                failures = ray.get(ready, timeout=_STOP_POLL_S)
                 break
             except GetTimeoutError:
-                waited += _PLACEMENT_PATIENCE_S
-                self._check_place(name, waited)
+                if reason := ray.get(self._meter.reason_to_stop.remote()):
+                    raise RunStopped(reason) from None
+                waited += _STOP_POLL_S
+                if waited % _PLACEMENT_PATIENCE_S < _STOP_POLL_S:
+                    self._check_place(name, waited)
             except (ActorDiedError, ActorUnavailableError) as error:
                 words = ray.get(self._meter.last_words.remote(name)) or str(error).splitlines()[0]
                 raise EngineError(

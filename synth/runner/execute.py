@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 # One line of a traceback; our messages are single sentences.
 _OURS = re.compile(r"^synth\.core\.errors\.(?P<kind>\w+): (?P<message>.+)$", re.MULTILINE)
+# What was raised by whatever is not Ray, behind which Ray puts advice of its own.
+_RAISED = re.compile(r"^(?!ray\.)[\w.]*(?:Error|Exception): .+$", re.MULTILINE)
 # Rows of one Parquet part.
 _PART_ROWS = 16_384
 # Rows of a batch that goes to a model: Ray Data costs some 10 ms a batch, so not too few; a batch
@@ -287,8 +289,8 @@ def _collected(dataset: Dataset) -> list[Entry]:
     except Exception as error:
         raise_ours(error)
         if isinstance(error, RayError):
-            last = str(error).strip().splitlines()[-1]
-            raise EngineError(f"Ray gave up on this step: {last}") from error
+            told = _RAISED.findall(str(error)) or str(error).strip().splitlines()
+            raise EngineError(f"Ray gave up on this step: {told[-1]}") from error
         raise
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ RUN = "_run.json"
 EXPORTS = "_export"
 REPLIES = "_replies"
 LOGS = "_logs"
+_STEP_FOLDER = re.compile(r"\d{2,}-(.+)")
 
 
 @dataclass(frozen=True)
@@ -145,12 +148,17 @@ class RunFolder:
         return record
 
     def remove_from(self, name: str) -> None:
-        """Removes a step, or the source or export, and all that was made from it."""
+        """Removes a step, or the source or export, and all that was made from it.
+
+        Raises:
+            DriftError: If what stays was not made by this very recipe; nothing is removed then.
+        """
         names = [one.name for one in self.plan.tables]
-        at = names.index(name) if name in names else len(names)
-        kept = {one.folder for one in self.plan.tables[:at]}
+        stay = self.plan.tables[: names.index(name) if name in names else len(names)]
+        self._check_made(stay)
+        kept = {one.folder for one in stay}
         for found in self.root.names():
-            if found[:2].isdigit() and found[2:3] == "-" and found not in kept:
+            if _STEP_FOLDER.fullmatch(found) and found not in kept:
                 self.root.sub(found).remove()
         self.root.sub(EXPORTS).remove()
         self.root.sub("data").remove()
@@ -161,21 +169,27 @@ class RunFolder:
         Raises:
             DriftError: If one was not; says what changed and how to go on.
         """
-        tables = self.plan.tables
-        planned = {one.folder: one for one in tables}
-        done = [name for name in self.root.names() if self.root.sub(name).exists(MANIFEST)]
-        for name in [name for name in done if name not in planned and name[:2].isdigit()]:
-            raise self._drift(name[3:], [f"step {name[3:]!r} is not in the recipe any more"], None)
-        for table in tables:
-            record = self.record(table)
-            if record is not None and record.fingerprint != table.fingerprint:
-                told = changes(record.ingredients, table.ingredients)
-                raise self._drift(table.name, told or ["the rows it reads"], table)
+        planned = {one.folder: one.name for one in self.plan.tables}
+        for folder in self.root.names():
+            found = _STEP_FOLDER.fullmatch(folder)
+            if found and folder not in planned and self.root.sub(folder).exists(MANIFEST):
+                name = found.group(1)
+                moved = name in planned.values()
+                what = "has another place in the recipe" if moved else "is not in it any more"
+                raise self._drift(name, [f"step {name!r} {what}"], None)
+        self._check_made(self.plan.tables)
         for spec, _ in self.plan.exports:
             record = self.export_record(spec.name)
             if record is not None and record.ingredients != self.plan.export_ingredients:
                 told = changes(record.ingredients, self.plan.export_ingredients)
                 raise self._drift("export", told or ["the rows it reads"], None)
+
+    def _check_made(self, tables: Sequence[PlannedSource | PlannedStep]) -> None:
+        for table in tables:
+            record = self.record(table)
+            if record is not None and record.fingerprint != table.fingerprint:
+                told = changes(record.ingredients, table.ingredients)
+                raise self._drift(table.name, told or ["the rows it reads"], table)
 
     def _drift(
         self, step: str, told: list[str], table: PlannedSource | PlannedStep | None

@@ -117,10 +117,14 @@ class RunLock:
 
 
 def _started(pid: int) -> str | None:
-    """When a process of this host started, None where there is none: pids are used again."""
+    """When a process of this host started, None where none runs: pids are used again."""
     import psutil
 
     try:
-        return f"{psutil.Process(pid).create_time():.2f}"
+        process = psutil.Process(pid)
+        # Killed, but its parent (in a container often nobody) has not asked how it ended.
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return f"{process.create_time():.2f}"
     except psutil.Error:
         return None

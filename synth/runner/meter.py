@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 @dataclass(slots=True)
@@ -44,13 +45,14 @@ class Meter:
 
     Args:
         max_tokens: Prompt and output tokens after which the run stops; None is no limit.
-        deadline_s: Seconds after which the run stops; None is no limit.
+        deadline: Time of this machine's monotonic clock after which the run stops; None is no
+            limit.
     """
 
-    def __init__(self, max_tokens: int | None, deadline_s: float | None) -> None:
+    def __init__(self, max_tokens: int | None, deadline: float | None) -> None:
         self._snapshot = Snapshot()
         self._max_tokens = max_tokens
-        self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        self._deadline = deadline
         self._stop: str | None = None
         self._last_words: dict[str, str] = {}
 
@@ -94,6 +96,17 @@ class Meter:
 MeterHandle = Any
 
 
-def start_meter(max_tokens: int | None, deadline_s: float | None) -> MeterHandle:
-    """A meter in a process of its own."""
-    return ray.remote(Meter).options(num_cpus=0).remote(max_tokens, deadline_s)
+def start_meter(max_tokens: int | None, allowed_s: float | None) -> MeterHandle:
+    """A meter in a process of its own, on the driver's node: no other node takes it along.
+
+    Args:
+        max_tokens: Prompt and output tokens after which the run stops; None is no limit.
+        allowed_s: Seconds after which the run stops; None is no limit.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    # A process that is killed alone comes again: what it had counted is lost, the run is not.
+    lasting = ray.remote(Meter).options(
+        num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
+    )
+    deadline = None if allowed_s is None else time.monotonic() + allowed_s
+    return lasting.remote(max_tokens, deadline)

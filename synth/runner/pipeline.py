@@ -14,7 +14,7 @@ from synth.runner.execute import Machine, run_maps, run_source, run_step
 
 
 def run_steps(machine: Machine, display: Display) -> None:
-    """Runs every source and step that is not finished; engines end after their last step.
+    """Runs every source and step that is not finished; an engine ends after its last.
 
     Raises:
         RunStopped: If the meter says so.
@@ -27,6 +27,9 @@ def run_steps(machine: Machine, display: Display) -> None:
             display.finished(run_source(source, machine, _limit(plan, source)))
         else:
             display.finished(record, reused=True)
+    # Not before every source has been read to its end: a bad line costs no start of an engine.
+    unfinished = [step for step in plan.steps if folder.record(step) is None]
+    machine.pool.prepare([name for step in unfinished for name in step.models])
     for group in _groups(plan.steps):
         todo = [step for step in group if folder.record(step) is None]
         for step in group:

@@ -12,10 +12,11 @@ import ray
 from rich.console import Console
 
 from synth.core.errors import RecipeError
+from synth.core.paths import user_path
 from synth.engines.bundled import cache_folder
-from synth.engines.specs import OpenAISpec
+from synth.engines.specs import OF_THE_RECIPE, OpenAISpec
 from synth.manifest import StepRecord
-from synth.plan import Plan, PlannedStep, make_plan
+from synth.plan import Plan, make_plan
 from synth.recipe import EXPORT, SOURCE, Recipe, load_recipe
 from synth.runner.cluster import chatter_to, check_shared, real_output, start_ray
 from synth.runner.display import Display
@@ -108,7 +109,7 @@ def run(  # noqa: PLR0913  (each is a choice of the caller's)
         job = _Job(
             recipe,
             # Workers have working directories of their own.
-            out if "://" in out else str(Path(out).expanduser().absolute()),
+            out if "://" in out else str(user_path(out).absolute()),
             placement or Placement(),
             budget or Budget(),
             console or Console(file=output, soft_wrap=True),
@@ -188,6 +189,12 @@ def _check_placement(plan: Plan, placement: Placement) -> None:
             raise RecipeError(
                 f"{flag} names model {unknown[0]!r}; the recipe has {', '.join(known)}"
             )
+    taken = sorted(placement.engine_args.keys() & OF_THE_RECIPE)
+    if taken:
+        raise RecipeError(
+            f"--engine-arg names {taken[0]!r}, which can change rows; write it into the recipe's "
+            "model, so that replies to another model are never taken for its own"
+        )
 
 
 def _check_restart(plan: Plan, restart_from: str | None) -> None:
@@ -208,10 +215,6 @@ def _exported(folder: RunFolder) -> list[StepRecord]:
     return [record for spec in specs if (record := folder.export_record(spec.name)) is not None]
 
 
-def _unfinished(folder: RunFolder) -> list[PlannedStep]:
-    return [step for step in folder.plan.steps if folder.record(step) is None]
-
-
 def _is_finished(folder: RunFolder) -> bool:
     plan = folder.plan
     steps = len(plan.sources) + len(plan.steps)
@@ -220,17 +223,18 @@ def _is_finished(folder: RunFolder) -> bool:
 
 
 def _on_ray(job: _Job, folder: RunFolder) -> None:
-    with chatter_to(_log_file(folder)):
+    log = _log_file(folder)
+    job.console.print(f"run: {folder.root.url}, log: {log}", highlight=False)
+    with chatter_to(log):
         _check_servers(folder.plan)
         ours = start_ray(job.placement.address)
         try:
             check_shared(folder.root)
             minutes = job.budget.max_minutes
-            deadline_s = None if minutes is None else minutes * 60
-            meter = start_meter(job.budget.max_tokens_total, deadline_s)
+            allowed_s = None if minutes is None else minutes * 60
+            meter = start_meter(job.budget.max_tokens_total, allowed_s)
             pool = EnginePool(folder.plan.recipe.models, job.placement, meter)
             machine = Machine(folder, pool, job.placement, meter)
-            pool.prepare([name for one in _unfinished(folder) for name in one.models])
             names = [one.name for one in folder.plan.tables]
             with (
                 stop_on_interrupt(meter, job.console),

@@ -135,7 +135,7 @@ class Generation:
             return Ask(at, sample, model, seed, axes, None, f"no_{missing}")
         try:
             messages = self.prompt.render(row, axes)
-        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError):
+        except jinja2.TemplateError:
             return Ask(at, sample, model, seed, axes, None, "prompt_not_rendered")
         return Ask(at, sample, model, seed, axes, self._request(messages, model, seed))
 

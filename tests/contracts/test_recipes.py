@@ -29,7 +29,7 @@ MAKES_ROWS = {"pack"}
 
 def test_there_are_recipes_and_all_of_them_are_found() -> None:
     assert RECIPES
-    assert RECIPES == sorted(path.stem for path in shipped_folder("recipes").glob("*.y*ml"))
+    assert sorted(path.stem for path in shipped_folder("recipes").glob("*.y*ml")) == RECIPES
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -62,16 +62,16 @@ class Finished:
 @pytest.fixture(scope="module", params=RECIPES)
 def finished(
     request: pytest.FixtureRequest, ray_session: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Finished]:
+) -> Finished:
     out = tmp_path_factory.mktemp(request.param)
     recipe = faked(load_recipe(request.param))
     outcome = run(recipe, out=str(out))
-    yield Finished(recipe, make_plan(recipe), out, outcome, accounts(Path(outcome.path)))
+    return Finished(recipe, make_plan(recipe), out, outcome, accounts(Path(outcome.path)))
 
 
 @pytest.mark.ray
 def test_every_row_is_accounted_for(finished: Finished) -> None:
-    assert list(finished.found) == [table.name for table in finished.plan.tables]
+    assert set(finished.found) == {table.name for table in finished.plan.tables}
     for record in finished.outcome.records:
         assert record.adds_up, record
     for name, account in finished.found.items():
@@ -201,14 +201,16 @@ def test_a_finished_run_is_used_as_it_is(finished: Finished) -> None:
 
 
 @pytest.mark.ray
-def test_a_run_made_anew_asks_no_model_and_ends_the_same(
-    ray_session: None, tmp_path: Path
-) -> None:
+def test_a_run_made_anew_asks_no_model_and_ends_the_same(ray_session: None, tmp_path: Path) -> None:
     recipe = faked(load_recipe("paraphrase"))
     first = run(recipe, out=str(tmp_path), limit=12)
     data, asked = dataset_bytes(Path(first.path)), reply_keys(tmp_path, recipe.name)
     again = run(
-        recipe, out=str(tmp_path), limit=12, restart_from="source", placement=Placement(batch_rows=5)
+        recipe,
+        out=str(tmp_path),
+        limit=12,
+        restart_from="source",
+        placement=Placement(batch_rows=5),
     )
     assert sum(record.usage.requests for record in first.records) == len(asked) > 0
     assert sum(record.usage.requests for record in again.records) == 0

@@ -32,18 +32,25 @@ MATTERS: dict[str, dict[str, Any]] = {
         "dtype": "float32",
         "quantization": "fp8",
         "chat_template_kwargs": {"enable_thinking": False},
+        "trust_remote_code": True,
     },
     "openai": {"model": "other", "base_url": "http://elsewhere/v1", "revision": "v2"},
     "sentence_transformers": {
         "model": f"org/model@{COMMIT}",
         "revision": COMMIT,
         "max_seq_length": 64,
+        "trust_remote_code": True,
     },
-    "cross_encoder": {"model": f"org/model@{COMMIT}", "revision": COMMIT, "max_length": 64},
+    "cross_encoder": {
+        "model": f"org/model@{COMMIT}",
+        "revision": COMMIT,
+        "max_length": 64,
+        "trust_remote_code": True,
+    },
     "fake": {"model": "other", "dim": 8, "fail_rate": 0.5},
 }
 PLACEMENT: dict[str, dict[str, Any]] = {
-    "vllm": {"max_in_flight": 1, "trust_remote_code": True, "sampling": {"top_k": 3}},
+    "vllm": {"max_in_flight": 1, "sampling": {"top_k": 3}},
     "openai": {
         "api_key_env": "KEY",
         "max_in_flight": 1,
@@ -51,8 +58,8 @@ PLACEMENT: dict[str, dict[str, Any]] = {
         "max_retries": 1,
         "sampling": {"top_k": 3},
     },
-    "sentence_transformers": {"batch_texts": 1, "trust_remote_code": True},
-    "cross_encoder": {"batch_pairs": 1, "trust_remote_code": True},
+    "sentence_transformers": {"batch_texts": 1},
+    "cross_encoder": {"batch_pairs": 1},
     "fake": {
         "latency_s": 1.0,
         "tail_share": 0.5,

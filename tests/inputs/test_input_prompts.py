@@ -108,7 +108,7 @@ WRONG = {
     "any items": (LISTED, "items: {type: object, properties: {q: {type: string}}}", "items: true",
                   "must be an object with properties"),
     "any field": (LISTED, "{q: {type: string}}", "{q: true}", "say what 'q' is"),
-    "unknown check": (LISTED, "kind: not_copy", "kind: nocopy", "checks.0.kind: there is no 'nocopy'; .*mean 'not_copy'"),
+    "unknown check": (LISTED, "kind: not_copy", "kind: nocopy", "checks.0.kind: .*'not_copy'"),
     "misspelt check": (LISTED, "max_ratio", "max_rato", "checks.0.max_rato: .*mean 'max_ratio'"),
     "check range": (LISTED, "max_ratio: 95", "max_ratio: 0", "checks.0.max_ratio: .*, got 0"),
     "check reads": (LISTED, "of: text", "of: body", "check not_copy reads 'body', which `needs`"),

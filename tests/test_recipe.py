@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from synth.core.chat import Sampling
+from synth.core.errors import RecipeError
+from synth.engines.specs import FakeSpec, OpenAISpec
+from synth.inputs.shipped import shipped_names
+from synth.inputs.sources import JsonlSource, ParquetSource
+from synth.recipe import (
+    CardSpec,
+    DocumentsExport,
+    NTupleExport,
+    PairExport,
+    Recipe,
+    RowsExport,
+    load_recipe,
+    parse_recipe,
+)
+from synth.steps import Embed, Generate, MarginFilter, MineNegatives, Take
+
+GOOD = """\
+name: cats
+source: {kind: jsonl, path: cats.jsonl}
+models: {writer: {kind: fake}}
+steps:
+  - {name: docs, kind: minhash_dedup, threshold: 0.8}
+  - {kind: generate, prompt: query_from_passage, model: writer}
+export: {format: pair}
+"""
+
+# What is wrong, by what replaces what in the recipe above.
+WRONG: dict[str, tuple[str, str, str]] = {
+    "a key of the recipe": (
+        "name: cats",
+        "name: c\nsede: 1",
+        "sede: unknown key; did you mean 'seed'?",
+    ),
+    "a key of a step": (
+        "threshold",
+        "treshold",
+        "steps.0.treshold: unknown key; did you mean 'threshold'?",
+    ),
+    "a key like no other": (
+        "threshold",
+        "zzz",
+        "steps.0.zzz: unknown key; allowed are column, from, keep, kind, name, ngram, "
+        "num_perm, threshold, unit",
+    ),
+    "a key of a model": (
+        "{kind: fake}",
+        "{kind: fake, modle: a}",
+        "models.writer.modle: unknown key; did you mean 'model'?",
+    ),
+    "a key of a source": (
+        "path: cats.jsonl",
+        "pth: a",
+        "source.pth: unknown key; did you mean 'path'?",
+    ),
+    "a key of an export": (
+        "format: pair",
+        "format: pair, splitz: {}",
+        "export.0.splitz: unknown key; did you mean 'splits'?",
+    ),
+    "a key of sampling": (
+        "model: writer}",
+        "model: writer, sampling: {temprature: 1}}",
+        "steps.1.sampling.temprature: unknown key; did you mean 'temperature'?",
+    ),
+    "a kind of step": (
+        "kind: minhash_dedup",
+        "kind: minhash_dedupe",
+        "steps.0.kind: there is no 'minhash_dedupe'; did you mean 'minhash_dedup'?",
+    ),
+    "a kind of source": (
+        "kind: jsonl",
+        "kind: json",
+        "source.kind: there is no 'json'; did you mean 'jsonl'?",
+    ),
+    "a kind of model": (
+        "{kind: fake}",
+        "{kind: gguf}",
+        "models.writer.kind: there is no 'gguf'; allowed are vllm, openai, "
+        "sentence_transformers, cross_encoder, fake",
+    ),
+    "a format": (
+        "format: pair",
+        "format: tripel",
+        "export.0.format: there is no 'tripel'; did you mean 'triplet'?",
+    ),
+    "no kind": (
+        "kind: generate, ",
+        "",
+        "steps.1: `kind` is missing",
+    ),
+    "no prompt": (
+        "prompt: query_from_passage, ",
+        "",
+        "steps.1.prompt: is missing",
+    ),
+    "no source": (
+        "source: {kind: jsonl, path: cats.jsonl}",
+        "",
+        "source: is missing",
+    ),
+    "no step": (
+        "steps:",
+        "more:",
+        "more: unknown key; ",
+    ),
+    "steps of text": (
+        GOOD[GOOD.index("steps:") : GOOD.index("export:")],
+        "steps: docs\n",
+        "steps: input should be a valid list, got 'docs'",
+    ),
+    "a step of text": (
+        "- {name: docs, kind: minhash_dedup, threshold: 0.8}",
+        "- docs",
+        "steps.0: input should be a valid mapping, got 'docs'",
+    ),
+    "a number": (
+        "0.8",
+        "high",
+        "steps.0.threshold: input should be a valid number, unable to parse string as a "
+        "number, got 'high'",
+    ),
+    "a range": (
+        "0.8",
+        "1.5",
+        "steps.0.threshold: input should be less than or equal to 1, got 1.5",
+    ),
+    "a range of sampling": (
+        "model: writer}",
+        "model: writer, sampling: {temperature: 3}}",
+        "steps.1.sampling.temperature: input should be less than or equal to 2, got 3",
+    ),
+    "a seed": (
+        "name: cats",
+        "name: cats\nseed: -1",
+        "seed: input should be greater than or equal to 0, got -1",
+    ),
+    "a name": (
+        "name: docs",
+        "name: ../docs",
+        "steps.0.name: string should match pattern",
+    ),
+    "a name twice": (
+        "{kind: generate",
+        "{name: docs, kind: generate",
+        "step 'generate' is called 'docs', as is another step; give it a `name` of its own",
+    ),
+    "a prompt twice": (
+        "export:",
+        "  - {kind: generate, prompt: query_from_passage, model: writer}\nexport:",
+        "step 'generate' is called 'query_from_passage', as is another step",
+    ),
+    "the name of a source": (
+        "steps:",
+        "sources: {docs: {kind: jsonl, path: a}}\nsteps:",
+        "step 'minhash_dedup' is called 'docs', as is a source",
+    ),
+    "the name source": (
+        "name: docs",
+        "name: source",
+        "is called 'source', as is source",
+    ),
+    "the name export": (
+        "name: docs",
+        "name: export",
+        "is called 'export', as is export",
+    ),
+    "a source named source": (
+        "steps:",
+        "sources: {source: {kind: jsonl, path: a}}\nsteps:",
+        "sources: the name 'source' belongs to the main `source`; choose another",
+    ),
+    "exports of one name": (
+        "{format: pair}",
+        "[{format: pair}, {format: rows}]",
+        "two exports have one name; give each a `name` of its own",
+    ),
+    "two ways to name models": (
+        "model: writer}",
+        "model: writer, models: {writer: 1}}",
+        "steps.1: give either `model: name` or `models: {name: weight}`",
+    ),
+    "no model": (
+        ", model: writer}",
+        "}",
+        "steps.1: give either `model: name` or `models: {name: weight}`",
+    ),
+    "a column that is ours": (
+        "path: cats.jsonl",
+        "path: a, columns: {provenance: p}",
+        "source.columns: synth fills 'provenance' itself; call the column something else",
+    ),
+    "a split's name": (
+        "format: pair",
+        "format: pair, splits: {a b: 1}",
+        "string should match pattern",
+    ),
+    "no split": (
+        "format: pair",
+        "format: pair, splits: {}",
+        "export.0.splits: mapping should have at least 1 item, not 0",
+    ),
+    "a filter without a rule": (
+        "kind: minhash_dedup, threshold: 0.8",
+        "kind: length_filter",
+        "steps.0: give at least one of min_words, max_words, min_chars, max_chars",
+    ),
+    "an address": (
+        "{kind: fake}",
+        "{kind: openai, model: m, base_url: 'localhost:8000'}",
+        "models.writer.base_url: string should match pattern '^https?://', got 'localhost:8000'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_one_sentence_with_its_place(what: str) -> None:
+    old, new, said = WRONG[what]
+    assert old in GOOD
+    with pytest.raises(RecipeError) as refused:
+        parse_recipe(GOOD.replace(old, new, 1), "cats.yaml")
+    message = str(refused.value)
+    assert message.startswith("cats.yaml: ")
+    assert said in message
+    assert "\n" not in message
+    assert not {"tuple", "dictionary", "discriminator"} & set(message.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "must be a mapping such as `name: ...`, not NoneType"),
+        ("- cats", "must be a mapping such as `name: ...`, not list"),
+        ("name: cats\nsteps: [", "is not YAML at line 2"),
+        ("name: cats\n\tseed: 1", "is not YAML at line 2: found character '\\t'"),
+        ("a: b: c", "is not YAML at line 1: mapping values are not allowed here"),
+        ("version: 2026-99-99", "name: is missing"),
+        ("\0", "is not YAML"),
+        ("run: !!python/object/apply:os.system [x]", "is not YAML at line 1: could not determine"),
+        ("[" * 5000, "is nested too deeply"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_file_that_is_no_recipe_is_one_sentence(text: str, said: str) -> None:
+    with pytest.raises(RecipeError) as refused:
+        parse_recipe(text, "cats.yaml")
+    assert str(refused.value).startswith("cats.yaml")
+    assert said in str(refused.value)
+
+
+def test_a_recipe_that_is_not_there_says_which_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no recipe 'quickstrat'; did you mean 'quickstart'\?"):
+        load_recipe("quickstrat")
+    with pytest.raises(RecipeError, match="no recipe 'zzz'; there are augment, "):
+        load_recipe("zzz")
+    with pytest.raises(RecipeError, match=r"or give the path of a .yaml file"):
+        load_recipe(str(tmp_path / "none.yaml"))
+    (tmp_path / "latin.yaml").write_bytes("name: café".encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"latin.yaml cannot be read as UTF-8 text"):
+        load_recipe(str(tmp_path / "latin.yaml"))
+
+
+def test_steps_are_called_by_name_else_by_prompt_else_by_kind() -> None:
+    text = GOOD.replace("name: docs, ", "").replace("query_from_passage", "my/own_prompt.md")
+    named = [name for name, _ in parse_recipe(text, "cats.yaml").named_steps()]
+    assert named == ["minhash_dedup", "own_prompt"]
+
+
+def test_a_number_may_be_a_version_and_one_export_a_list() -> None:
+    recipe = parse_recipe(GOOD + "version: 1.5\n", "cats.yaml")
+    assert recipe.version == "1.5"
+    assert recipe.export == (PairExport(),)
+
+
+def test_paths_start_from_the_folder_of_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "cats.yaml").write_text(GOOD)
+    recipe = load_recipe(str(tmp_path / "cats.yaml"))
+    assert recipe.base == tmp_path
+    assert recipe.text == GOOD
+
+
+@pytest.mark.parametrize("name", shipped_names("recipes"))
+def test_a_shipped_recipe_survives_being_written_out(name: str) -> None:
+    recipe = load_recipe(name)
+    made = Recipe.model_validate(recipe.model_dump(by_alias=True))
+    assert made.text != recipe.text
+    assert parse_recipe(made.text, "written") == made
+    assert made.model_dump() == recipe.model_dump()
+
+
+MADE = Recipe(
+    name="made",
+    version="2",
+    description="Ünïcode: and a colon.",
+    seed=3,
+    source=JsonlSource(kind="jsonl", path="a.jsonl", columns={"text": "body", "title": "name"}),
+    sources={"corpus": ParquetSource(kind="parquet", path="s3://bucket/corpus")},
+    models={
+        "writer": FakeSpec(kind="fake", fail_rate=0.1, sampling=Sampling(temperature=0)),
+        "server": OpenAISpec(kind="openai", model="m", base_url="http://localhost:8000/v1"),
+    },
+    steps=(
+        Take(rows=5),
+        Generate(
+            name="queries",
+            from_="source",
+            prompt="query_from_passage",
+            models={"writer": 2, "server": 1},
+            sampling=Sampling(stop=("\n",), top_p=0.5),
+        ),
+        Embed(column="query", model="writer"),
+        MineNegatives(corpus="corpus", near_copy=None),
+        MarginFilter(relative_margin=None, keep=None, max_score=0.9),
+    ),
+    export=(
+        NTupleExport(negatives=2, splits={"train": 0.9, "test": 0.1}),
+        DocumentsExport(name="docs", from_="take", columns=("title",)),
+        RowsExport(name="all", shard_rows=5),
+    ),
+    card=CardSpec(license="cc-by-4.0", tags=("x",)),
+)
+
+
+def test_a_recipe_made_in_python_survives_being_written_out() -> None:
+    assert parse_recipe(MADE.text, "made") == MADE
+
+
+def test_a_rule_switched_off_by_null_is_written_as_null() -> None:
+    steps: list[dict[str, Any]] = yaml.safe_load(MADE.text)["steps"]
+    assert steps[3]["near_copy"] is None
+    assert steps[4] == {
+        "kind": "margin_filter",
+        "relative_margin": None,
+        "keep": None,
+        "max_score": 0.9,
+    }
+    (again,) = (s for s in parse_recipe(MADE.text, "made").steps if isinstance(s, MarginFilter))
+    assert (again.relative_margin, again.keep) == (None, None)
+
+
+def test_what_is_written_says_kinds_and_nothing_that_is_default_anyway() -> None:
+    data = yaml.safe_load(MADE.text)
+    assert data["source"]["kind"] == "jsonl"
+    assert data["models"]["writer"]["kind"] == "fake"
+    assert data["steps"][0] == {"kind": "take", "rows": 5}
+    assert data["steps"][1]["from"] == "source"
+    assert data["export"][2] == {"format": "rows", "name": "all", "shard_rows": 5}
+
+
+def test_a_recipe_is_frozen_and_equal_to_its_equal() -> None:
+    one, other = (parse_recipe(GOOD, "cats.yaml") for _ in range(2))
+    assert one == other
+    assert one.placed(Path("/elsewhere"), GOOD).base == Path("/elsewhere")
+    assert one.base == Path.cwd()
+    with pytest.raises(ValueError, match="frozen"):
+        one.seed = 4  # type: ignore[misc]
+
+
+def test_reading_a_recipe_loads_no_heavy_package() -> None:
+    heavy = "ray torch vllm datasets transformers sentence_transformers faiss"
+    told = (
+        "import sys, synth.recipe\n"
+        "synth.recipe.load_recipe('quickstart')\n"
+        f"print(sorted(set('{heavy}'.split()) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
