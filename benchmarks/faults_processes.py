@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import ray
@@ -33,14 +34,14 @@ Hit = Callable[[psutil.Process], None]
 
 
 def processes(work: Path, *, quick: bool) -> list[Finding]:
-    """A worker of Ray, the engine's two processes, and a node of a cluster."""
+    """A worker of Ray, the two processes of an engine, and whole nodes of a cluster."""
     rows = 400 if quick else 2_000
     model = f"{{kind: fake, latency_s: {LATENCY_S}, max_in_flight: {IN_FLIGHT}}}"
     recipe = Recipe(work / "fake", rows, model).write()
     finish(recipe, work / "fake" / "unharmed")
     found = [
         _harmed(recipe, "asker-killed", "kill -9 of the Ray worker that asks", _ASKER, _kill),
-        _node_killed(recipe, rows),
+        _node_killed(recipe, "asker-node-killed", _ASKER),
     ]
     real = Recipe(work / "real", 24 if quick else 48, _REAL_MODEL, max_tokens=_REAL_TOKENS).write()
     finish(real, work / "real" / "unharmed")
@@ -50,7 +51,8 @@ def processes(work: Path, *, quick: bool) -> list[Finding]:
         ("core-hangs", "SIGSTOP of vLLM's EngineCore", _CORE, stop),
         ("engine-hangs", "SIGSTOP of the Ray actor that holds vLLM", _ENGINE, stop),
     ]
-    return [*found, *(_harmed(real, *trial) for trial in trials)]
+    found += [_harmed(real, *trial) for trial in trials]
+    return [*found, _node_killed(real, "engine-node-killed", _ENGINE)]
 
 
 def _kill(process: psutil.Process) -> None:
@@ -105,17 +107,24 @@ def _finding(run: Run, recipe: Path, out: Path, what: str, noticed_s: float) -> 
     )
 
 
-def _node_killed(recipe: Path, rows: int) -> Finding:
-    """A run on two nodes, of which the one without the driver is lost."""
-    out = recipe.parent / "node-killed"
-    # The first node has room for the driver alone, so that the work is on the second.
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4})
+def _node_killed(recipe: Path, name: str, part: str) -> Finding:
+    """A run on a cluster, of which the node is lost that has a certain process."""
+    out = recipe.parent / name
+    rows = len(rows_of(recipe.parent / "unharmed"))
+    # The driver's node has no slots: the work is on the two others.
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
-        node = cluster.add_node(num_cpus=4)
+        nodes = [cluster.add_node(num_cpus=4) for _ in range(2)]
         run = start(recipe, out, ["--ray-address", cluster.address])
         run.until(lambda: len(stored_keys(out)) > rows // 4)
-        cluster.remove_node(node, allow_graceful=False)
-        return _finding(run, recipe, out, "kill of one raylet of a two-node cluster", 0.0)
+        lost = next(node for node in nodes if _holds(node, part))
+        cluster.remove_node(lost, allow_graceful=False)
+        return _finding(run, recipe, out, f"kill of the raylet of the node with {part}", 0.0)
     finally:
         cluster.shutdown()
         ray.shutdown()
+
+
+def _holds(node: Any, part: str) -> bool:  # noqa: ANN401  (Ray ships no types)
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    return any(part in " ".join(one.cmdline()) for one in raylet.children())

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -135,17 +135,19 @@ class ReplyWriter:
         self._failure: Exception | None = None
         threading.Thread(target=self._sync_often, daemon=True, name="replies").start()
 
-    def put(self, key: str, reply: Completion) -> None:
-        """Keeps a reply.
+    def put(self, key: str, reply: Completion) -> Completion:
+        """Keeps a reply; returns it as it will be read again, without what UTF-8 cannot hold.
 
         Raises:
             StorageError: If it cannot be written.
         """
         if self._failure is not None:
             raise self._failure
+        text = reply.text.encode("utf-8", "replace").decode()
+        reply = replace(reply, text=text)
         line = b'{"k":"%b","t":%b,"f":%b,"p":%d,"o":%d}\n' % (
             key.encode(),
-            orjson.dumps(reply.text.encode("utf-8", "replace").decode()),
+            orjson.dumps(text),
             orjson.dumps(reply.finish_reason),
             reply.prompt_tokens,
             reply.output_tokens,
@@ -154,9 +156,15 @@ class ReplyWriter:
             self._dirty = True
             if not self._folder.is_local:
                 self._buffer.append(line)
-                return
+                return reply
             with storage_errors(self._folder.url):
                 self._append(line)
+        return reply
+
+    def flush(self) -> None:
+        """Writes what only this process holds: nothing on a mounted filesystem."""
+        if not self._folder.is_local:
+            self.sync()
 
     def _append(self, line: bytes) -> None:
         if self._handle is None:

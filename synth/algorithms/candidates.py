@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from synth.algorithms.hashing import hashes_64
 from synth.algorithms.kernel import Index, Words, kernel
 from synth.algorithms.shingling import Signatures
+from synth.algorithms.text_buffer import read_only
 
 # Comparing signatures takes about 10 ns a pair: 42 buckets of 256 cost a text at most 0.1 ms.
 MOST_COMPARED = 256
@@ -116,7 +117,7 @@ def _narrowed(signatures: Signatures, keys: Words, row: int) -> Words:
 def _row_hashes(values: NDArray[np.uint32], seed: int) -> Words:
     rows = np.ascontiguousarray(values).view(np.uint8)
     starts = np.arange(len(rows)) * rows.shape[1]
-    return hashes_64(rows.reshape(-1), starts, starts + rows.shape[1], seed)
+    return hashes_64(read_only(rows.reshape(-1)), starts, starts + rows.shape[1], seed)
 
 
 @kernel

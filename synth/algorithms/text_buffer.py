@@ -37,7 +37,7 @@ class TextBuffer:
     """Texts as parts of one array of bytes, which has `PADDING` bytes more than they need.
 
     Attributes:
-        data: UTF-8, shape (bytes,).
+        data: UTF-8, read-only, shape (bytes,).
         starts: First byte of each text, shape (texts,).
         ends: Byte behind each text; a null is empty, shape (texts,).
         valid: False for a null, shape (texts,).
@@ -64,14 +64,14 @@ def text_buffer(texts: Texts) -> TextBuffer:
     _, offsets, data = texts.buffers()
     if not len(texts) or offsets is None:
         nothing = np.zeros(0, np.int64)
-        return TextBuffer(np.zeros(PADDING, np.uint8), nothing, nothing, np.zeros(0, np.bool_))
+        return TextBuffer(read_only(np.zeros(8, np.uint8)), nothing, nothing, nothing > 0)
     bounds = np.frombuffer(offsets, width)[texts.offset : texts.offset + len(texts) + 1]
     valid = texts.is_valid().to_numpy(zero_copy_only=False)
     starts, ends = bounds[:-1].astype(np.int64), bounds[1:].astype(np.int64)
     taken = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
     if len(taken) < ends[-1] + PADDING:
         taken = np.concatenate([taken[: ends[-1]], np.zeros(PADDING, np.uint8)])
-    return TextBuffer(taken, starts, np.where(valid, ends, starts), valid)
+    return TextBuffer(read_only(taken), starts, np.where(valid, ends, starts), valid)
 
 
 def normalized_texts(texts: Texts) -> TextBuffer:
@@ -82,18 +82,32 @@ def normalized_texts(texts: Texts) -> TextBuffer:
     """
     raw = text_buffer(texts)
     first = int(raw.starts.min(initial=0)) if len(raw.starts) else 0
-    data = np.empty(int(raw.ends.max(initial=0)) - first + PADDING, np.uint8)
+    size = int(raw.ends.max(initial=0)) - first
+    # Memory that nothing is written to is not taken: the second half is for texts that Python makes.
+    data = np.empty(2 * size + PADDING, np.uint8)
     starts = raw.starts - first
     has_high = _any_high(raw.data, raw.starts, raw.ends)
     table = _fold_table() if has_high else np.zeros(0, np.uint32)
     ends = _fold_all(raw.data, raw.starts, raw.ends, data, first, _ascii_table(), table)
     left = np.flatnonzero(ends < 0)
     if not len(left):
-        return TextBuffer(data, starts, ends, raw.valid)
+        return TextBuffer(read_only(data), starts, ends, raw.valid)
     by_python = [normalized(_text(raw, at)) for at in left.tolist()]
     more = text_buffer(pa.array(by_python, pa.large_string()))
-    starts[left], ends[left] = more.starts + len(data), more.ends + len(data)
-    return TextBuffer(np.concatenate([data, more.data]), starts, ends, raw.valid)
+    starts[left], ends[left] = more.starts + size, more.ends + size
+    made = more.data[: more.ends.max()]
+    if size + len(made) + PADDING <= len(data):
+        data[size : size + len(made)] = made
+    else:
+        data = np.concatenate([data[:size], made, np.zeros(PADDING, np.uint8)])
+    return TextBuffer(read_only(data), starts, ends, raw.valid)
+
+
+def read_only(data: Bytes) -> Bytes:
+    """The same bytes, for which kernels are compiled once whoever made them."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
 
 
 def _text(buffer: TextBuffer, at: int) -> str:

@@ -136,6 +136,7 @@ class Asker:
         made = generation.read(batch, answers)
         replaced = batch.num_rows - int(np.sum(~made.is_new))
         self._pending.add(rows=batch.num_rows)
+        await asyncio.to_thread(self._writer.flush)
         await self._report(force=True)
         yield with_tally(made.rows, made.is_new, replaced, spent.usage())
 
@@ -171,7 +172,7 @@ class Asker:
             self._under_way += 1
             try:
                 completion = await model.llm.complete(request)
-                self._writer.put(key, completion)
+                completion = self._writer.put(key, completion)
             finally:
                 self._under_way -= 1
         spent.replied(completion)

@@ -35,8 +35,9 @@ def start_ray(address: str | None) -> bool:
     if address is None:
         # The engines' own threads use the cores; a slot only says that a worker may run.
         try:
+            # Not the cluster that another user's `ray start` left on this machine.
             cpus = max(_FEWEST_CPUS, os.cpu_count() or 1)
-            ray.init(num_cpus=cpus, _system_config=_SYSTEM_CONFIG, **quiet)
+            ray.init("local", num_cpus=cpus, _system_config=_SYSTEM_CONFIG, **quiet)
         except Exception as error:  # Ray raises just that when its processes do not come up
             raise EngineError(
                 f"Ray did not start on this machine ({str(error).splitlines()[0]}); is it out of "

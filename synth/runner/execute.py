@@ -54,7 +54,7 @@ _MOST_BATCH_ROWS, _FEWEST_BATCH_ROWS = 256, 8
 _ENCODE_ROWS = 1024
 # Batches at work at once in one asker hold this many times the requests that may be under way, and
 # one batch more: while a reply takes eight times the mean, its batch waits and the others feed the
-# model. With 2.5, 1,000 rows of which a tenth took ten times as long took 1.6 times as long as here.
+# model. With 2.5, 1,000 rows of which a tenth took ten times as long took 1.6 times as long.
 _FEED = 8
 
 

@@ -102,6 +102,7 @@ def test_a_second_writer_is_refused_and_a_dead_one_is_replaced(
     out = tmp_path / "out"
     first = start(recipe, out)
     _until_stored(first, out, 30)
+    os.kill(first.process.pid, signal.SIGSTOP)  # or it would be at its end before the second begins
     second = start(recipe, out)
     assert second.end(30) == _FAILED
     assert f"process {first.process.pid}" in second.said()
