@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +110,18 @@ def _finding(run: Run, recipe: Path, out: Path, what: str, noticed_s: float) -> 
 
 def _node_killed(recipe: Path, name: str, part: str) -> Finding:
     """A run on a cluster, of which the node is lost that has a certain process."""
-    out = recipe.parent / name
     rows = len(rows_of(recipe.parent / "unharmed"))
-    # The driver's node has no slots: the work is on the two others.
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [cluster.add_node(num_cpus=4) for _ in range(2)]
-        run = start(recipe, out, ["--ray-address", cluster.address])
-        run.until(lambda: len(stored_keys(out)) > rows // 4)
-        lost = next(node for node in nodes if _holds(node, part))
+        for number in count():
+            out = recipe.parent / f"{name}-{number}"
+            run = start(recipe, out, ["--ray-address", cluster.address])
+            run.until(lambda out=out: len(stored_keys(out)) > rows // 4)  # type: ignore[misc]
+            # Ray may have put it beside the driver, whose node cannot be lost: then once more.
+            if lost := next((node for node in nodes if _holds(node, part)), None):
+                break
+            run.kill(whole=True)
         cluster.remove_node(lost, allow_graceful=False)
         return _finding(run, recipe, out, f"kill of the raylet of the node with {part}", 0.0)
     finally:

@@ -151,7 +151,7 @@ class Run:
         """What it has printed so far."""
         return self.log.read_text(errors="replace")
 
-    def until(self, condition: Callable[[], bool], timeout_s: float = 180.0) -> None:
+    def until(self, condition: Callable[[], bool], timeout_s: float = 600.0) -> None:
         """Waits until something holds.
 
         Raises:

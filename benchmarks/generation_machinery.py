@@ -23,7 +23,13 @@ from statistics import median
 from typing import Any
 
 from rivals.harness import MAX_TOKENS, MODEL, PROMPT
-from rivals.runner import Failure, Measurement, measure, server_stats
+from rivals.runner import (
+    Failure,
+    Measurement,
+    marginal_cpu_ms_per_row,
+    measure,
+    server_stats,
+)
 from synth_runs import run_recipe, write_recipe
 
 from synth import __version__
@@ -94,8 +100,9 @@ def summary(runs: list[Measurement], sizes: tuple[int, int]) -> dict[str, Any]:
     by_size = {rows: [one for one in runs if one.rows == rows] for rows in sizes}
     active = {str(rows): round(median(map(_active_s, ones)), 3) for rows, ones in by_size.items()}
     cpu = {str(rows): round(median(one.cpu_s for one in ones), 2) for rows, ones in by_size.items()}
-    small, large = sizes
-    marginal_ms = 1000 * (cpu[str(large)] - cpu[str(small)]) / (large - small)
+    # Runs stood side by side, so the machine was about as busy for both of a pair.
+    pairs = zip(*by_size.values(), strict=True)
+    marginal_ms = [marginal_cpu_ms_per_row(small, large) for small, large in pairs]
     return {
         "version": runs[0].version,
         "active_s": active,
@@ -104,7 +111,8 @@ def summary(runs: list[Measurement], sizes: tuple[int, int]) -> dict[str, Any]:
         "all_active_s": {
             str(rows): [_active_s(one) for one in ones] for rows, ones in by_size.items()
         },
-        "marginal_cpu_ms_per_row": round(marginal_ms, 2),
+        "marginal_cpu_ms_per_row": round(median(marginal_ms), 2),
+        "all_marginal_cpu_ms_per_row": [round(one, 2) for one in marginal_ms],
         "rows_ok": all(one.rows_ok == one.rows for one in runs),
     }
 

@@ -87,7 +87,7 @@ def keep(
         The kept text that each text duplicates, or -1; its similarity to that; the share of equal
         values in their signatures; the first text of its cluster. All of shape (texts,).
     """
-    count = len(corpus.starts)
+    count, num_perm = corpus.signatures.shape
     of, parents = np.full(count, -1, np.int64), np.arange(count)
     similarity, estimate = np.zeros(count), np.zeros(count)
     kept = _Kept(
@@ -111,7 +111,7 @@ def keep(
         best = -1.0
         for one in candidates:
             other = one & _LOW_BITS
-            alike = 1 - (one >> 32) / corpus.signatures.shape[1]
+            alike = (num_perm - (one >> 32)) / num_perm
             score = _jaccard(pool, sets[at], sets[other]) if rule.verifies else alike
             if score >= rule.threshold:
                 _link(parents, at, other)

@@ -83,7 +83,7 @@ def normalized_texts(texts: Texts) -> TextBuffer:
     raw = text_buffer(texts)
     first = int(raw.starts.min(initial=0)) if len(raw.starts) else 0
     size = int(raw.ends.max(initial=0)) - first
-    # Memory that nothing is written to is not taken: the second half is for texts that Python makes.
+    # The second half is for texts that Python makes; it takes no memory while nothing is there.
     data = np.empty(2 * size + PADDING, np.uint8)
     starts = raw.starts - first
     has_high = _any_high(raw.data, raw.starts, raw.ends)

@@ -198,6 +198,20 @@ def test_nulls_repeat_nothing_and_empty_texts_and_single_words_each_other() -> N
     assert found.cluster.tolist() == [0, 1, 2, 3, 1, 2, 6]
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pa.array(["a", "A", None], pa.string_view()),
+        pa.array(["a", "A", None]).dictionary_encode(),
+        pa.chunked_array([["a"], ["A", None]]),
+        pa.array(["b", "a", "A", None])[1:],
+    ],
+    ids=["view", "dictionary", "chunked", "sliced"],
+)
+def test_texts_can_be_of_any_arrow_type(texts: pa.Array) -> None:
+    assert near_duplicates(texts, range(3), 0.8).of.tolist() == [-1, 0, -1]
+
+
 def test_no_texts_have_no_duplicates() -> None:
     assert found_in([]).of.shape == (0,)
     assert found_in([None]).of.tolist() == [-1]

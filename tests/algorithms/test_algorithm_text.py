@@ -76,6 +76,13 @@ def test_every_character_is_normalised_as_by_python() -> None:
     assert clean(pa.array(texts)) == [normalized(text) for text in texts]
 
 
+def test_texts_that_grow_when_they_are_normalised_have_room() -> None:
+    # A composition exclusion: one letter of 3 bytes becomes two of 3 each.
+    texts = ["\u0958" * 100, "a", "\u0958"]
+    assert clean(pa.array(texts)) == [normalized(text) for text in texts]
+    assert len(normalized(texts[0]).encode()) == 600
+
+
 @given(st.lists(st.one_of(st.none(), st.text())), st.integers(0, 3))
 def test_a_buffer_holds_what_normalisation_makes_of_each_text(
     texts: list[str | None], cut: int
