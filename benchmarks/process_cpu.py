@@ -86,6 +86,13 @@ class TreeCpu:
         return False
 
 
+def busy_s() -> float:
+    """CPU seconds that all processes of the machine have used since it started."""
+    fields = (_PROC / "stat").read_text().split(maxsplit=9)[1:9]
+    user, nice, system, _idle, _waiting, irq, soft_irq, steal = map(int, fields)
+    return (user + nice + system + irq + soft_irq + steal) / _TICKS_PER_S
+
+
 def _pids() -> list[int]:
     return [int(name) for name in os.listdir(_PROC) if name.isdigit()]  # noqa: PTH208  (no objects)
 
