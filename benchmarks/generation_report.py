@@ -33,9 +33,23 @@ def _models(told: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield from _table(
-        ("", "way", "output tokens/s (median)", "each round", "output tokens"),
+        (
+            "",
+            "way",
+            "output tokens/s (median)",
+            "each round",
+            "output tokens",
+            "cores used by other programs",
+        ),
         [
-            (way, one["name"], one["tokens_per_s"], _listed(one["all"]), one["output_tokens"])
+            (
+                way,
+                one["name"],
+                one["tokens_per_s"],
+                _listed(one["all"]),
+                one["output_tokens"],
+                _listed(one["others"]),
+            )
             for way, one in told["ways"].items()
         ],
     )
