@@ -105,8 +105,8 @@ def _kill_often(recipe: Path, out: Path, server: CountingServer, count: int) -> 
         run = start(recipe, out)
         run.until(lambda after=after: server.distinct >= after)  # type: ignore[misc]
         time.sleep(draw.uniform(0, _JITTER_S))
-        run.kill(whole=whole)
         killed.append((after, server.in_flight))
+        run.kill(whole=whole)
         server.next_epoch()
     finish(recipe, out)
     kills = [_Kill(*told, server.repeats[at]) for at, told in enumerate(killed)]
