@@ -48,7 +48,7 @@ def _models(told: Mapping[str, Any]) -> Iterator[str]:
                 one["tokens_per_s"],
                 _listed(one["all"]),
                 one["output_tokens"],
-                _listed(one["others"]),
+                _listed(one.get("others", ("not recorded",))),
             )
             for way, one in told["ways"].items()
         ],
@@ -166,7 +166,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
         yield f"| {' | '.join(map(str, row))} |"
 
 
-def _listed(values: Sequence[float]) -> str:
+def _listed(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 

@@ -258,7 +258,11 @@ def test_a_call_waits_as_long_as_the_server_asks() -> None:
         ({}, 0, 0),
         ({"Retry-After": "7"}, 7, 7),
         ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5, 1.5),
-        ({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=9))}, 8 * 3600, 9 * 3600),
+        (
+            {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=9))},
+            8 * 3600,
+            9 * 3600,
+        ),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0, 0),
         ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 -0000"}, 0, 0),
         ({"Retry-After": "soon"}, 0, 0),
