@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -87,17 +87,6 @@ class _Model:
     slots: asyncio.Semaphore
 
 
-@dataclass(slots=True)
-class _Pending:
-    """Counts not yet reported."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, **more: int) -> None:
-        for name, count in more.items():
-            self.counts[name] = self.counts.get(name, 0) + count
-
-
 class Asker:
     """Ray Data calls it with several batches at once; all share one bound for each model."""
 
@@ -114,7 +103,7 @@ class Asker:
             for name, spec in job.specs.items()
         }
         self._failed: deque[bool] = deque(maxlen=_WINDOW_ROWS)
-        self._pending = _Pending()
+        self._pending: Counter[str] = Counter()  # not yet reported
         self._reported = 0.0
         self._under_way = 0
         self._stop: str | None = None
@@ -135,7 +124,7 @@ class Asker:
         self._check_failures(answers, batch.num_rows)
         made = generation.read(batch, answers)
         replaced = batch.num_rows - int(np.sum(~made.is_new))
-        self._pending.add(rows=batch.num_rows)
+        self._pending.update(rows=batch.num_rows)
         await asyncio.to_thread(self._writer.flush)
         await self._report(force=True)
         yield with_tally(made.rows, made.is_new, replaced, spent.usage())
@@ -162,7 +151,7 @@ class Asker:
         stored = self._store.get(key)
         if stored is not None:
             spent.reused += 1
-            self._pending.add(reused=1)
+            self._pending.update(reused=1)
             return stored
         model = self._models[name]
         async with model.slots:
@@ -176,7 +165,7 @@ class Asker:
             finally:
                 self._under_way -= 1
         spent.replied(completion)
-        self._pending.add(
+        self._pending.update(
             requests=1,
             prompt_tokens=completion.prompt_tokens,
             output_tokens=completion.output_tokens,
@@ -195,7 +184,7 @@ class Asker:
         if not force and now - self._reported < _REPORT_EVERY_S:
             return
         self._reported = now
-        counts, self._pending = self._pending.counts, _Pending()
+        counts, self._pending = dict(self._pending), Counter()
         name = self._generation.name
         self._stop = await self._job.meter.report.remote(name, counts) or self._stop
 

@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -88,13 +88,8 @@ def run_source(source: PlannedSource, machine: Machine, limit: int | None) -> St
         entries.append(write_part(part, target))
         machine.meter.report.remote(source.name, {"rows": part.num_rows})
     # Parts keep the order in which the source has its rows.
-    numbered = [_numbered(entry, at) for at, entry in enumerate(entries)]
+    numbered = [replace(entry, first=at) for at, entry in enumerate(entries)]
     return folder.finish(source, numbered, rows_in, time.monotonic() - started)
-
-
-def _numbered(entry: Entry, at: int) -> Entry:
-    values = {name: getattr(entry, name) for name in Entry.__slots__}
-    return Entry(**values | {"first": at})
 
 
 def _gathered(tables: Iterator[pa.Table], part_rows: int) -> Iterator[pa.Table]:

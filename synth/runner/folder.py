@@ -30,7 +30,7 @@ from synth.manifest import (
 )
 from synth.plan import Plan, PlannedSource, PlannedStep, kind_of
 from synth.recipe import Recipe
-from synth.runner.work import Entry, live
+from synth.runner.work import Entry
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -243,7 +243,7 @@ class RunFolder:
         paths = [folder.path(part.file) for part in parts]
         found = ray.data.read_parquet(paths, filesystem=arrow_filesystem(folder))
         if any(part.live < part.rows for part in parts):
-            found = found.map_batches(live, batch_format="pyarrow", batch_size=None)
+            found = found.map_batches(rows.live, batch_format="pyarrow", batch_size=None)
         return (
             found if block_rows is None else found.repartition(target_num_rows_per_block=block_rows)
         )

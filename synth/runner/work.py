@@ -180,8 +180,3 @@ def encode(batch: Table, job: EncodeJob) -> Table:
 @functools.lru_cache(maxsize=8)
 def _local(spec: ModelSpec) -> Any:  # noqa: ANN401  (encoder and scorer in one)
     return load_scorer(cast("ScorerSpec", spec))  # the plan has checked its kind
-
-
-def live(batch: Table) -> Table:
-    """The rows of a batch that go on."""
-    return rows.live(batch)
