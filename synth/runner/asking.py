@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import time
-from collections import Counter, deque
+import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import ray
+from ray.exceptions import RayError
 
 from synth.core.chat import LLM, Completion, Request
-from synth.core.errors import EngineError, RequestRefused, RunStopped
+from synth.core.errors import EngineError, RequestRefused, RunStopped, SynthError
 from synth.core.rows import Table
+from synth.engines.guard import Guard
 from synth.engines.specs import ModelSpec
 from synth.inputs.files import Folder
 from synth.manifest import Usage
 from synth.replies import ReplyIndex, ReplyWriter
-from synth.runner.engines import llm_of
-from synth.runner.meter import MeterHandle
+from synth.runner.meter import Counts, MeterHandle, Stop
+from synth.runner.remote_llm import llm_of
 from synth.runner.tally import with_tally
 from synth.steps.ask import Answer, Ask
 from synth.steps.generate import Generation
 from synth.steps.reply import Parsed
 
-_REPORT_EVERY_S = 0.5
-_DRAIN_POLL_S = 0.05
+# How often an asker tells the meter what it has done, and hears whether to stop.
+_BEAT_S = 0.5
+# An asker whose event loop is silent for so long hangs: it is ended, and Ray starts another.
+_SILENT_S = 45.0
+# Askers of a step may start so many times each without finishing a batch.
+_FRUITLESS_STARTS = 5
+_DRAIN_POLL_S = 0.2
+# When something broke, replies that others wait for are waited for no longer than this.
+_DRAIN_S = 60.0
 # Rows that an early stop for too many failures looks back on.
 _WINDOW_ROWS = 200
 # The fewest rows that say anything about a share of failures.
@@ -43,6 +56,7 @@ class AskJob:
         actors: The engines of each model, none for a server or the fake.
         replies: Folder of the step's replies.
         meter: Gets counts, says when to stop.
+        askers: How many workers there are.
     """
 
     generation: Generation
@@ -50,6 +64,7 @@ class AskJob:
     actors: Mapping[str, Sequence[Any]]
     replies: Folder
     meter: MeterHandle
+    askers: int
 
 
 @dataclass(slots=True)
@@ -103,31 +118,71 @@ class Asker:
             for name, spec in job.specs.items()
         }
         self._failed: deque[bool] = deque(maxlen=_WINDOW_ROWS)
-        self._pending: Counter[str] = Counter()  # not yet reported
-        self._reported = 0.0
+        self._name = uuid.uuid4().hex
+        self._counts = Counts()
         self._under_way = 0
-        self._stop: str | None = None
+        self._stop: Stop | None = None
+        self._guard = _guarded()
+        self._beating: asyncio.Task[None] | None = None
 
     async def __call__(self, batch: Table) -> AsyncIterator[Table]:
         """The step's rows for a batch of input rows, with its tally."""
         generation, spent = self._generation, _Spent()
-        await self._report(force=True)
+        await self._live()
         asks = generation.ask(batch)
         values = batch.select([field.name for field in generation.needs()]).to_pylist()
         try:
             answers = await _all(
                 [asyncio.ensure_future(self._answer(ask, values[ask.row], spent)) for ask in asks]
             )
+            self._check_failures(answers, batch.num_rows)
         except RunStopped:
             await self._drained()
             raise
-        self._check_failures(answers, batch.num_rows)
+        except SynthError as error:
+            # The first error ends all workers: what they have paid for is waited for.
+            await self._job.meter.stop.remote(str(error), failed=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained(), _DRAIN_S)
+            raise
         made = generation.read(batch, answers)
         replaced = batch.num_rows - int(np.sum(~made.is_new))
-        self._pending.update(rows=batch.num_rows)
+        self._counts.rows += batch.num_rows
         await asyncio.to_thread(self._writer.flush)
-        await self._report(force=True)
+        await self._beat()
         yield with_tally(made.rows, made.is_new, replaced, spent.usage())
+
+    async def _live(self) -> None:
+        """Tells the meter that this worker is there, now and from now on.
+
+        Raises:
+            EngineError: If workers of this step start again and again and finish nothing.
+        """
+        if self._beating is None:
+            self._beating = asyncio.create_task(self._beat_often())
+            starts = await self._job.meter.asker_started.remote(self._generation.name)
+            if starts > _FRUITLESS_STARTS * self._job.askers:
+                raise EngineError(
+                    f"step {self._generation.name!r}: its worker ended {starts - 1} times before "
+                    "it finished a batch; look into _logs/ of the run"
+                )
+        await self._beat()
+
+    async def _beat_often(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            if self._guard is not None:
+                self._guard.beat()
+            with contextlib.suppress(RayError):  # the meter starts again
+                await self._beat()
+
+    async def _beat(self) -> None:
+        self._stop = (
+            await self._job.meter.beat.remote(
+                self._generation.name, self._name, asdict(self._counts), self._under_way
+            )
+            or self._stop
+        )
 
     async def _answer(self, ask: Ask, values: Mapping[str, Any], spent: _Spent) -> Answer:
         """The first reply that holds the prompt's checks, else why the last one did not."""
@@ -151,12 +206,13 @@ class Asker:
         stored = self._store.get(key)
         if stored is not None:
             spent.reused += 1
-            self._pending.update(reused=1)
+            self._counts.reused += 1
             return stored
         model = self._models[name]
         async with model.slots:
             if self._stop is not None:
-                raise RunStopped(self._stop)
+                kind = EngineError if self._stop.failed else RunStopped
+                raise kind(self._stop.reason)
             spent.asked()
             self._under_way += 1
             try:
@@ -165,28 +221,15 @@ class Asker:
             finally:
                 self._under_way -= 1
         spent.replied(completion)
-        self._pending.update(
-            requests=1,
-            prompt_tokens=completion.prompt_tokens,
-            output_tokens=completion.output_tokens,
-        )
-        await self._report()
+        self._counts.requests += 1
+        self._counts.prompt_tokens += completion.prompt_tokens
+        self._counts.output_tokens += completion.output_tokens
         return completion
 
     async def _drained(self) -> None:
-        """Waits for the replies that other batches were promised: the first error ends them all."""
-        while self._under_way:
+        """Waits for the replies that any worker was promised: the first error ends them all."""
+        while self._under_way or not await self._job.meter.is_drained.remote():
             await asyncio.sleep(_DRAIN_POLL_S)
-
-    async def _report(self, *, force: bool = False) -> None:
-        """Tells the meter what was done, and hears whether to stop."""
-        now = time.monotonic()
-        if not force and now - self._reported < _REPORT_EVERY_S:
-            return
-        self._reported = now
-        counts, self._pending = dict(self._pending), Counter()
-        name = self._generation.name
-        self._stop = await self._job.meter.report.remote(name, counts) or self._stop
 
     def _check_failures(self, answers: Sequence[Answer], rows: int) -> None:
         """Stops a run whose prompt or model is broken before it burns a cluster.
@@ -207,6 +250,16 @@ class Asker:
             f"failed, most often as {common}, where max_error_rate allows {limit:.0%}; mend the "
             "prompt (its replies are kept in _replies/), or raise max_error_rate of the step"
         )
+
+
+def _guarded() -> Guard | None:
+    """Prepares the process of an asker that has one of its own; what ends it when it hangs."""
+    if not (ray.is_initialized() and ray.get_runtime_context().get_actor_id()):
+        return None
+    # What is imported by now stays: a fifth of the time went into looking through it again.
+    gc.collect()
+    gc.freeze()
+    return Guard([], _SILENT_S)
 
 
 def _in_flight(spec: ModelSpec) -> int:

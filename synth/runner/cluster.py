@@ -62,6 +62,7 @@ def start_ray(address: str | None) -> bool:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.use_ray_tqdm = False
+    context.memory_usage_poll_interval_s = None  # a thread for each batch under way
     return True
 
 

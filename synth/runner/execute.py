@@ -86,7 +86,7 @@ def run_source(source: PlannedSource, machine: Machine, limit: int | None) -> St
     for part in _gathered(tables, _PART_ROWS):
         rows_in += part.num_rows
         entries.append(write_part(part, target))
-        machine.meter.report.remote(source.name, {"rows": part.num_rows})
+        machine.meter.rows.remote(source.name, part.num_rows)
     # Parts keep the order in which the source has its rows.
     numbered = [replace(entry, first=at) for at, entry in enumerate(entries)]
     return folder.finish(source, numbered, rows_in, time.monotonic() - started)
@@ -198,7 +198,7 @@ def _whole_here(step: PlannedStep, declared: CorpusStep, machine: Machine) -> li
         for name, fields in declared.second_tables().items()
     ]
     done = in_order(declared, folder.live_rows(folder.plan.table(step.reads)), *tables)
-    machine.meter.report.remote(step.name, {"rows": done.num_rows})
+    machine.meter.rows.remote(step.name, done.num_rows)
     return [write_part(done, _target(step, machine))]
 
 
@@ -208,14 +208,15 @@ def _generated(step: PlannedStep, rows_in: int, machine: Machine) -> Dataset:
     if step.generation is None:
         raise TypeError(f"{step.name} has no generation")
     specs = _specs(step, machine)
+    askers = max(placement.engines_of(name) for name in specs)
     job = AskJob(
         step.generation,
         specs,
         machine.pool.actors(step.models),
         folder.replies(step.name),
         machine.meter,
+        askers,
     )
-    askers = max(placement.engines_of(name) for name in specs)
     in_flight = sum(int(getattr(spec, "max_in_flight", 1)) for spec in specs.values())
     batch_rows = placement.batch_rows or _batch_rows(rows_in, askers)
     asked_rows = batch_rows * step.generation.step.n

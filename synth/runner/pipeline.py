@@ -44,7 +44,7 @@ def run_steps(machine: Machine, display: Display) -> None:
 def _run_group(steps: Sequence[PlannedStep], machine: Machine, display: Display) -> None:
     reason = ray.get(machine.meter.reason_to_stop.remote())
     if reason is not None:
-        raise RunStopped(reason)
+        raise RunStopped(reason.reason)
     record = machine.folder.record(machine.folder.plan.table(steps[0].reads))
     display.started([step.name for step in steps], record.rows_out if record else None)
     if isinstance(steps[0].step, MapStep):

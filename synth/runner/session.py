@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import ray
@@ -26,7 +28,7 @@ from synth.runner.exporting import export_all
 from synth.runner.folder import LOGS, RunFolder
 from synth.runner.interrupt import stop_on_interrupt
 from synth.runner.lock import RunLock
-from synth.runner.meter import start_meter
+from synth.runner.meter import MeterHandle, start_meter
 from synth.runner.pipeline import run_steps
 
 if TYPE_CHECKING:
@@ -116,10 +118,12 @@ def run(  # noqa: PLR0913  (each is a choice of the caller's)
         )
         if target_rows is None:
             folder = RunFolder(make_plan(recipe, limit), job.out)
-            return _run_once(job, folder, restart_from)
+            with _Backend(job) as backend:
+                return _run_once(backend, folder, restart_from)
         if limit is not None:
             raise RecipeError("--limit and --target-rows exclude each other; give one of them")
-        return _run_until(job, target_rows, restart_from)
+        with _Backend(job, keeps_engines=True) as backend:
+            return _run_until(backend, target_rows, restart_from)
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,59 @@ class _Job:
     console: Console
 
 
-def _run_once(job: _Job, folder: RunFolder, restart_from: str | None) -> Outcome:
+class _Backend:
+    """Ray, the meter and the engines: started when a step must be run, kept between rounds.
+
+    Args:
+        job: What it is for.
+        keeps_engines: Whether engines stay after the last step that needs them.
+    """
+
+    def __init__(self, job: _Job, *, keeps_engines: bool = False) -> None:
+        self.job = job
+        self._keeps_engines = keeps_engines
+        self._open = ExitStack()
+        self._meter: MeterHandle | None = None
+        self._pool: EnginePool | None = None
+
+    def __enter__(self) -> _Backend:
+        """Starts nothing yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends what was started."""
+        self._open.close()
+
+    def machine(self, folder: RunFolder) -> Machine:
+        """What running the steps of a folder takes."""
+        job = self.job
+        if self._meter is None or self._pool is None:
+            log = _log_file(folder)
+            job.console.print(f"run: {folder.root.url}, log: {log}", highlight=False)
+            self._open.enter_context(chatter_to(log))
+            _check_servers(folder.plan)
+            if start_ray(job.placement.address):
+                self._open.callback(ray.shutdown)
+            check_shared(folder.root)
+            minutes = job.budget.max_minutes
+            allowed_s = None if minutes is None else minutes * 60
+            self._meter = start_meter(job.budget.max_tokens_total, allowed_s)
+            self._pool = EnginePool(
+                folder.plan.recipe.models, job.placement, self._meter, lasting=self._keeps_engines
+            )
+            self._open.callback(self._pool.stop)
+            self._open.enter_context(stop_on_interrupt(self._meter, job.console))
+        return Machine(folder, self._pool, job.placement, self._meter)
+
+
+def _run_once(backend: _Backend, folder: RunFolder, restart_from: str | None) -> Outcome:
     """One run over the plan's part of the source."""
+    job = backend.job
     _check_placement(folder.plan, job.placement)
     _check_restart(folder.plan, restart_from)
     folder.root.make()
@@ -144,7 +199,11 @@ def _run_once(job: _Job, folder: RunFolder, restart_from: str | None) -> Outcome
         folder.check_drift()
         told_anew = folder.describe()
         if not _is_finished(folder):
-            _on_ray(job, folder)
+            machine = backend.machine(folder)
+            names = [one.name for one in folder.plan.tables]
+            with Display(job.console, names, machine.meter) as display:
+                run_steps(machine, display)
+                export_all(folder)
         else:
             job.console.print("finished earlier by the same recipe: nothing is run again")
             if told_anew:  # what the card says may have changed, which changes no row
@@ -152,19 +211,19 @@ def _run_once(job: _Job, folder: RunFolder, restart_from: str | None) -> Outcome
         return Outcome(folder.root.url, (*_finished_records(folder), *_exported(folder)))
 
 
-def _run_until(job: _Job, target_rows: int, restart_from: str | None) -> Outcome:
+def _run_until(backend: _Backend, target_rows: int, restart_from: str | None) -> Outcome:
     """Runs over more and more of the source until so many rows are exported.
 
     Each round reads a longer part of the source; replies of earlier rounds are in the store, so
     that no request is paid for twice. The result is that of one run with the last round's limit.
     """
-    name = f"target-{target_rows}"
+    job, name = backend.job, f"target-{target_rows}"
     limit = RunFolder.limit_of(job.out, job.recipe, name) or max(
         _FIRST_ROUND_ROWS, math.ceil(target_rows * _FIRST_ROUND_SHARE)
     )
     while True:
         outcome = _run_once(
-            job, RunFolder(make_plan(job.recipe, limit), job.out, name), restart_from
+            backend, RunFolder(make_plan(job.recipe, limit), job.out, name), restart_from
         )
         source = outcome.records[0]
         survived = next(one.rows_out for one in outcome.records if one.name == EXPORT)
@@ -220,32 +279,6 @@ def _is_finished(folder: RunFolder) -> bool:
     steps = len(plan.sources) + len(plan.steps)
     done = len(_finished_records(folder)) == steps and len(_exported(folder)) == len(plan.exports)
     return done and folder.root.exists("README.md")
-
-
-def _on_ray(job: _Job, folder: RunFolder) -> None:
-    log = _log_file(folder)
-    job.console.print(f"run: {folder.root.url}, log: {log}", highlight=False)
-    with chatter_to(log):
-        _check_servers(folder.plan)
-        ours = start_ray(job.placement.address)
-        try:
-            check_shared(folder.root)
-            minutes = job.budget.max_minutes
-            allowed_s = None if minutes is None else minutes * 60
-            meter = start_meter(job.budget.max_tokens_total, allowed_s)
-            pool = EnginePool(folder.plan.recipe.models, job.placement, meter)
-            machine = Machine(folder, pool, job.placement, meter)
-            names = [one.name for one in folder.plan.tables]
-            with (
-                stop_on_interrupt(meter, job.console),
-                Display(job.console, names, meter) as display,
-            ):
-                run_steps(machine, display)
-                export_all(folder)
-            pool.release([])
-        finally:
-            if ours:
-                ray.shutdown()
 
 
 def _log_file(folder: RunFolder) -> Path:

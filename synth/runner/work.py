@@ -15,8 +15,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from ray.exceptions import ActorDiedError
 
 from synth.core import rows
+from synth.core.errors import EngineError
 from synth.core.rows import Schema, Table
 from synth.core.step import EncodeStep, MapStep
 from synth.engines.load import load_scorer
@@ -96,7 +98,7 @@ def write(batch: Table, target: Target, meter: MeterHandle | None = None) -> Tab
     """Writes one part of a step; returns its entry."""
     entry = write_part(batch, target)
     if meter is not None:
-        meter.report.remote(target.step, {"rows": batch.num_rows})
+        meter.rows.remote(target.step, batch.num_rows)
     return Entry.table([entry])
 
 
@@ -139,7 +141,7 @@ def apply_maps(batch: Table, steps: Sequence[tuple[MapStep, Target]], meter: Met
         if came:
             entries.append(write_part(done, target))
             batch = rows.live(rows.conform(done, target.schema))
-        meter.report.remote(target.step, {"rows": came})
+        meter.rows.remote(target.step, came)
     return Entry.table(entries)
 
 
@@ -169,11 +171,18 @@ def encode(batch: Table, job: EncodeJob) -> Table:
     if job.actors:
         # Batches are spread by what is in them: workers share no state.
         at = int(np.frombuffer(uuid.uuid4().bytes[:4], np.uint32)[0]) % len(job.actors)
-        answers = ray.get(getattr(job.actors[at], verb).remote(asked))
+        try:
+            answers = ray.get(getattr(job.actors[at], verb).remote(asked))
+        except ActorDiedError as error:
+            said = ray.get(job.meter.last_words.remote(job.step.model))
+            raise EngineError(
+                f"model {job.step.model!r}: its engine died too often; the last time: "
+                f"{said or 'it left no message; look into _logs/ of the run'}"
+            ) from error
     else:
         answers = getattr(_local(job.spec), verb)(asked)
     done = job.step.read(batch, answers)
-    job.meter.report.remote(job.name, {"rows": batch.num_rows})
+    job.meter.rows.remote(job.name, batch.num_rows)
     return done
 
 

@@ -1,19 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.engines.limit import SUCCESSES_PER_INCREASE, AdaptiveLimit
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from synth.engines.limit import FEWEST_CALLS, AdaptiveLimit
 
 
 async def _settle() -> None:
@@ -56,7 +50,7 @@ class Calls:
                 self.inside -= 1
 
 
-async def _act(calls: Calls, clock: Clock, action: str, pick: int) -> None:
+async def _act(calls: Calls, action: str, pick: int) -> None:
     before, inside = calls.limit.limit, calls.inside
     match action:
         case "begin":
@@ -66,11 +60,11 @@ async def _act(calls: Calls, clock: Clock, action: str, pick: int) -> None:
         case "cancel":
             calls.cancel(pick)
         case "succeeded":
-            for _ in range(SUCCESSES_PER_INCREASE):
+            for _ in range(FEWEST_CALLS):
                 calls.limit.succeeded()
         case "overloaded":
-            clock.now_s += 1
-            calls.limit.overloaded()
+            for _ in range(FEWEST_CALLS):
+                calls.limit.overloaded()
     if pick % 2:  # else the next action falls between a slot's release and its use
         await _settle()
         assert calls.inside == calls.limit.in_flight
@@ -88,11 +82,10 @@ def test_no_call_begins_above_the_limit_and_no_slot_is_lost(
     most: int, actions: list[tuple[str, int]]
 ) -> None:
     async def main() -> None:
-        clock = Clock()
-        limit = AdaptiveLimit(most, clock)
+        limit = AdaptiveLimit(most)
         calls = Calls(limit)
         for action, pick in actions:
-            await _act(calls, clock, action, pick)
+            await _act(calls, action, pick)
             assert 1 <= limit.limit <= most
         await calls.end_all()
         assert limit.in_flight == 0
@@ -135,41 +128,71 @@ def test_calls_begin_in_the_order_they_came() -> None:
     assert asyncio.run(main()) == list(range(9))
 
 
-def test_a_burst_of_refusals_cuts_the_limit_once_a_second_and_never_below_one() -> None:
-    clock = Clock()
-    limit = AdaptiveLimit(64, clock)
-    for _ in range(50):
+def test_a_burst_of_refusals_cuts_the_limit_once_and_never_below_one() -> None:
+    limit = AdaptiveLimit(64)
+    for _ in range(64):
         limit.overloaded()
     assert limit.limit == 48
     seen = []
-    for _ in range(16):
-        clock.now_s += 1
+    for _ in range(16 * 48):
         limit.overloaded()
         seen.append(limit.limit)
     assert seen == sorted(seen, reverse=True)
     assert seen[-1] == 1
 
 
-def test_successes_raise_the_limit_one_by_one_up_to_what_it_was() -> None:
-    limit = AdaptiveLimit(8)
-    limit.overloaded()
+def test_successes_raise_the_limit_again_up_to_what_it_was() -> None:
+    limit = AdaptiveLimit(64)
+    for _ in range(20 * 64):
+        limit.overloaded()
+    assert limit.limit == 1
     seen = []
-    for _ in range(4 * SUCCESSES_PER_INCREASE):
+    for _ in range(1_000):
         limit.succeeded()
         seen.append(limit.limit)
-    assert seen[::SUCCESSES_PER_INCREASE] == [6, 7, 8, 8]
-    assert max(seen) == 8
+    assert seen == sorted(seen)
+    assert seen[-1] == 64
+
+
+def test_refusals_by_chance_leave_the_limit_high() -> None:
+    limit, draw = AdaptiveLimit(50), random.Random(0)
+    seen = []
+    for _ in range(5_000):
+        if draw.random() < 0.06:
+            limit.overloaded()
+        else:
+            limit.succeeded()
+        seen.append(limit.limit)
+    assert sum(seen) / len(seen) > 40
+
+
+@pytest.mark.parametrize("slots", [1, 5, 20])
+def test_the_limit_settles_where_the_server_has_slots(slots: int) -> None:
+    """Of `limit` calls at once a server with `slots` places refuses the rest."""
+    limit = AdaptiveLimit(64)
+    seen = []
+    for _ in range(400):
+        at_once = limit.limit
+        for number in range(at_once):
+            if number < slots:
+                limit.succeeded()
+            else:
+                limit.overloaded()
+        seen.append(limit.limit)
+    settled = seen[200:]
+    assert 0.7 * slots <= sum(settled) / len(settled) <= 1.3 * slots + 1
 
 
 def test_a_raised_limit_lets_a_waiter_in_at_once() -> None:
     async def main() -> None:
         limit = AdaptiveLimit(2)
-        limit.overloaded()
+        for _ in range(FEWEST_CALLS):
+            limit.overloaded()
         async with limit:
             second = asyncio.create_task(limit.__aenter__())
             await _settle()
             assert not second.done()
-            for _ in range(SUCCESSES_PER_INCREASE):
+            for _ in range(FEWEST_CALLS):
                 limit.succeeded()
             await asyncio.wait_for(second, 1)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,19 +164,26 @@ def write_inputs(rows: list[Row], folder: Path) -> None:
 
 
 class Silent:
-    """A remote call that nobody answers, awaited or not."""
+    """A remote call that is always answered the same, awaited or not."""
 
-    def remote(self, *_: object) -> Silent:
+    def __init__(self, answer: object = None) -> None:
+        self._answer = answer
+
+    def remote(self, *_: object, **__: object) -> Silent:
         return self
 
-    def __await__(self) -> Iterator[None]:
-        return iter(())
+    def __await__(self) -> Generator[None, None, object]:
+        yield from ()
+        return self._answer
 
 
 class NoMeter:
     """Takes every report, and never asks to stop."""
 
-    report = Silent()
+    rows = beat = Silent()
+    asker_started = Silent(answer=1)
+    stop = Silent()
+    is_drained = Silent(answer=True)
 
 
 def execute(plan: Plan, folder: Path, batch_rows: int) -> dict[str, StepRecord]:
@@ -202,7 +209,7 @@ async def generate(step: PlannedStep, machine: Machine) -> StepRecord:
     table = folder.live_rows(folder.plan.table(step.reads))
     specs = {name: folder.plan.recipe.models[name] for name in step.models}
     replies = folder.replies(step.name)
-    asker = Asker(AskJob(step.generation, specs, dict.fromkeys(specs, ()), replies, NoMeter()))
+    asker = Asker(AskJob(step.generation, specs, dict.fromkeys(specs, ()), replies, NoMeter(), 1))
     target = Target(step.name, folder.step(step), step.schema)
     size = machine.placement.batch_rows or table.num_rows
     entries = [

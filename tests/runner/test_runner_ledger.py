@@ -16,7 +16,6 @@ from synth.manifest import Part, Usage, read_record
 from synth.plan import make_plan
 from synth.recipe import parse_recipe
 from synth.runner.folder import RunFolder
-from synth.runner.meter import Meter
 from synth.runner.tally import split_tally, with_tally
 from synth.runner.work import Entry, Target, write_part
 
@@ -164,18 +163,3 @@ def test_a_restart_after_a_step_that_changed_is_refused_and_removes_nothing(
     assert folder.root.names() == before
     changed.remove_from("take")
     assert folder.root.names() == ["00-source"]
-
-
-def test_a_meter_counts_and_says_when_to_stop() -> None:
-    meter = Meter(max_tokens=10, deadline=None)
-    assert meter.report("a", {"prompt_tokens": 4, "rows": 1}) is None
-    reason = meter.report("b", {"output_tokens": 6})
-    assert reason == "the budget of 10 tokens is used up"
-    assert meter.snapshot().steps["a"].rows == 1
-    over = Meter(max_tokens=None, deadline=0.0)
-    assert over.reason_to_stop() == "the time allowed is over"
-    asked = Meter(max_tokens=None, deadline=None)
-    assert asked.reason_to_stop() is None
-    asked.stop("stopped by Ctrl-C")
-    asked.stop("for another reason")
-    assert asked.report("a", {}) == "stopped by Ctrl-C"
