@@ -51,7 +51,7 @@ def _parts(*, quick: bool, rivals: bool) -> dict[str, Callable[[], dict[str, Any
     return {
         "startup": lambda: measure_startup(repeats=1 if quick else 5),
         "machinery": lambda: measure_machinery(plan),
-        "models": lambda: measure_models(prompts=16 if quick else 256, rounds=1 if quick else 2),
+        "models": lambda: measure_models(prompts=16 if quick else 256, rounds=1 if quick else 3),
     }
 
 
