@@ -49,6 +49,8 @@ ENGINE_ARGS: dict[str, Any] = {
 }
 # Twice the sequences that decode at once, for both clients of the server.
 IN_FLIGHT = 128
+# Whoever decodes on two cores feels every look at them.
+_LOOK_EVERY_S = 10.0
 # From a title to two paragraphs.
 PROMPT_WORDS = (8, 20, 45, 90, 160)
 _PASSAGES = Path(__file__).parents[1] / "recipes" / "data" / "passages.jsonl"
@@ -118,7 +120,7 @@ def measure_models(*, prompts: int, rounds: int) -> dict[str, Any]:
             "c": lambda _: asyncio.run(_bare_loop(base_url, requests)),
             "d": lambda folder: _synth("d", _recipe(folder, texts, _server_spec(base_url))),
         }
-        cpu = open_until_end.enter_context(TreeCpu(os.getpid()))
+        cpu = open_until_end.enter_context(TreeCpu(os.getpid(), _LOOK_EVERY_S))
         asyncio.run(_bare_loop(base_url, requests[:4]))  # a server's first replies are slow
         for number in range(rounds):
             for way in sorted(ways, reverse=bool(number % 2)):
@@ -192,7 +194,8 @@ def _environment() -> dict[str, str]:
 
 
 def _synth(way: str, recipe: Path) -> Round:
-    run = run_recipe(recipe, ENGINE_ARGS if way == "b" else {}, os.environ)
+    args = ENGINE_ARGS if way == "b" else {}
+    run = run_recipe(recipe, args, os.environ, _LOOK_EVERY_S)
     return Round(way, run.output_tokens, run.asking_s)
 
 

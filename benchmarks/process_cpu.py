@@ -37,10 +37,12 @@ class TreeCpu:
 
     Args:
         root: Id of the process.
+        look_every_s: Seconds between two looks; each takes some 5 ms of CPU.
     """
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, look_every_s: float = LOOK_EVERY_S) -> None:
         self._root = root
+        self._look_every_s = look_every_s
         self._seen: dict[tuple[int, int], _Seen] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="process-cpu")
@@ -74,7 +76,7 @@ class TreeCpu:
                 self._seen[one.pid, one.started] = one
 
     def _watch(self) -> None:
-        while not self._ended.wait(LOOK_EVERY_S):
+        while not self._ended.wait(self._look_every_s):
             self.look()
 
     def _descends(self, one: _Seen, found: dict[int, _Seen]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from process_cpu import TreeCpu
+from process_cpu import LOOK_EVERY_S, TreeCpu
 
 TIMEOUT_S = 1200.0
 PROMPT_HEAD = "---\npurpose: Ask about one text.\nneeds: [text]\nmakes: columns\ninto: answer\n"
@@ -79,7 +79,10 @@ def write_recipe(
 
 
 def run_recipe(
-    recipe: Path, engine_args: Mapping[str, Any], environment: Mapping[str, str]
+    recipe: Path,
+    engine_args: Mapping[str, Any],
+    environment: Mapping[str, str],
+    look_every_s: float = LOOK_EVERY_S,
 ) -> SynthRun:
     """Runs a recipe into a folder beside it.
 
@@ -87,6 +90,7 @@ def run_recipe(
         recipe: Its file.
         engine_args: Placement, handed to vLLM.
         environment: Of the process.
+        look_every_s: Seconds between two looks at its CPU times.
 
     Raises:
         RuntimeError: If the run fails; with the end of what it said.
@@ -98,7 +102,7 @@ def run_recipe(
         process = subprocess.Popen(
             command, cwd=folder, env=dict(environment), stdout=output, stderr=subprocess.STDOUT
         )
-        with TreeCpu(process.pid) as cpu:
+        with TreeCpu(process.pid, look_every_s) as cpu:
             status = process.wait(TIMEOUT_S)
     said = log.read_text(errors="replace").strip()
     if status != 0:

@@ -1,4 +1,8 @@
-"""The worker of a generate step: asks for what the store lacks, keeps a model's queue full."""
+"""The worker of a generate step: asks for what the store lacks, keeps a model's queue full.
+
+Where rows are many, Ray Data brings them to the workers; where they are few, the driver does, for
+Ray Data's own workers would take longer to start than the rows take.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ from synth.steps.generate import Generation
 from synth.steps.reply import Parsed
 
 # How often an asker tells the meter what it has done, and hears whether to stop.
-_BEAT_S = 0.5
+_BEAT_S = 1.0
 # An asker whose event loop is silent for so long hangs: it is ended, and Ray starts another.
 _SILENT_S = 45.0
 # Askers of a step may start so many times each without finishing a batch.
@@ -103,7 +107,7 @@ class _Model:
 
 
 class Asker:
-    """Ray Data calls it with several batches at once; all share one bound for each model."""
+    """It is called with several batches at once; all share one bound for each model."""
 
     def __init__(self, job: AskJob) -> None:
         self._job = job
@@ -151,6 +155,12 @@ class Asker:
         await asyncio.to_thread(self._writer.flush)
         await self._beat()
         yield with_tally(made.rows, made.is_new, replaced, spent.usage())
+
+    async def ask(self, batch: Table) -> Table:
+        """The same for a caller that is not Ray Data."""
+        async for made in self(batch):
+            return made
+        raise TypeError("a batch without rows")
 
     async def _live(self) -> None:
         """Tells the meter that this worker is there, now and from now on.
@@ -250,6 +260,44 @@ class Asker:
             f"failed, most often as {common}, where max_error_rate allows {limit:.0%}; mend the "
             "prompt (its replies are kept in _replies/), or raise max_error_rate of the step"
         )
+
+
+def ask_all(job: AskJob, batches: Sequence[Table], at_once: int) -> list[Table]:
+    """The step's rows for all batches, by workers that are started and ended here.
+
+    A worker that is lost is started again, and its batches come to it again.
+
+    Args:
+        job: What the workers are given.
+        batches: Input rows.
+        at_once: Batches under way in each worker.
+
+    Raises:
+        RayError: If a worker raised an error, which is in its text.
+    """
+    remote = ray.remote(Asker).options(
+        num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=at_once + 1
+    )
+    workers = [remote.remote(job) for _ in range(min(job.askers, len(batches)))]
+    waiting = deque(enumerate(batches))
+    under_way: dict[Any, tuple[int, Any]] = {}
+    done: dict[int, Table] = {}
+    free = deque(workers * at_once)
+    try:
+        while waiting or under_way:
+            while waiting and free:
+                number, batch = waiting.popleft()
+                worker = free.popleft()
+                under_way[worker.ask.remote(batch)] = number, worker
+            ready, _ = ray.wait(list(under_way))
+            for ref in ready:
+                number, worker = under_way.pop(ref)
+                done[number] = ray.get(ref)
+                free.append(worker)
+    finally:
+        for worker in workers:
+            ray.kill(worker)
+    return [done[number] for number in sorted(done)]
 
 
 def _guarded() -> Guard | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import time
@@ -20,7 +21,7 @@ from synth.engines.specs import ModelSpec
 from synth.inputs.tables import read_tables
 from synth.manifest import StepRecord
 from synth.plan import PlannedSource, PlannedStep
-from synth.runner.asking import Asker, AskJob
+from synth.runner.asking import Asker, AskJob, ask_all
 from synth.runner.engines import EnginePool, Placement
 from synth.runner.folder import RunFolder
 from synth.runner.meter import MeterHandle
@@ -143,6 +144,8 @@ def run_step(step: PlannedStep, machine: Machine) -> StepRecord:
     if rows_in:
         small = rows_in <= machine.placement.in_process_rows
         match step.step:
+            case Generate() if small:
+                entries = _generated_here(step, rows_in, machine)
             case Generate():
                 entries = _written(step, _generated(step, rows_in, machine), machine)
             case EncodeStep() if small:
@@ -202,9 +205,23 @@ def _whole_here(step: PlannedStep, declared: CorpusStep, machine: Machine) -> li
     return [write_part(done, _target(step, machine))]
 
 
-def _generated(step: PlannedStep, rows_in: int, machine: Machine) -> Dataset:
-    """A generate step's rows, asked for by as many workers as its widest model has engines."""
-    folder, placement = machine.folder, machine.placement
+@dataclass(frozen=True)
+class _Feed:
+    """How a generate step's rows are brought to its workers.
+
+    Attributes:
+        job: What every worker is given; there are as many as its widest model has engines.
+        batch_rows: Rows of a batch.
+        batches: Batches under way in each worker.
+    """
+
+    job: AskJob
+    batch_rows: int
+    batches: int
+
+
+def _feed(step: PlannedStep, rows_in: int, machine: Machine) -> _Feed:
+    placement = machine.placement
     if step.generation is None:
         raise TypeError(f"{step.name} has no generation")
     specs = _specs(step, machine)
@@ -213,27 +230,46 @@ def _generated(step: PlannedStep, rows_in: int, machine: Machine) -> Dataset:
         step.generation,
         specs,
         machine.pool.actors(step.models),
-        folder.replies(step.name),
+        machine.folder.replies(step.name),
         machine.meter,
         askers,
     )
     in_flight = sum(int(getattr(spec, "max_in_flight", 1)) for spec in specs.values())
     batch_rows = placement.batch_rows or _batch_rows(rows_in, askers)
     asked_rows = batch_rows * step.generation.step.n
-    batches = 1 + math.ceil(_FEED * in_flight / asked_rows)
-    return folder.dataset(folder.plan.table(step.reads), batch_rows).map_batches(
+    return _Feed(job, batch_rows, 1 + math.ceil(_FEED * in_flight / asked_rows))
+
+
+def _generated(step: PlannedStep, rows_in: int, machine: Machine) -> Dataset:
+    """A generate step's rows, which Ray Data brings to its workers."""
+    folder, feed = machine.folder, _feed(step, rows_in, machine)
+    return folder.dataset(folder.plan.table(step.reads), feed.batch_rows).map_batches(
         Asker,
-        fn_constructor_args=(job,),
+        fn_constructor_args=(feed.job,),
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=0,
         compute=ActorPoolStrategy(
-            size=askers,
-            max_tasks_in_flight_per_actor=batches,
-            max_concurrent_calls_per_actor=batches,
+            size=feed.job.askers,
+            max_tasks_in_flight_per_actor=feed.batches,
+            max_concurrent_calls_per_actor=feed.batches,
             enable_true_multi_threading=True,
         ),
     )
+
+
+def _generated_here(step: PlannedStep, rows_in: int, machine: Machine) -> list[Entry]:
+    """A generate step on few rows, which this process brings to its workers."""
+    feed = _feed(step, rows_in, machine)
+    table = machine.folder.live_rows(machine.folder.plan.table(step.reads))
+    size = feed.batch_rows
+    batches = [table.slice(at, size) for at in range(0, table.num_rows, size)]
+    with _our_errors():
+        parts = ask_all(feed.job, batches, feed.batches)
+    done, target = pa.concat_tables(parts, promote_options="permissive"), _target(step, machine)
+    return [
+        write_part(done.slice(at, _PART_ROWS), target) for at in range(0, done.num_rows, _PART_ROWS)
+    ]
 
 
 def _batch_rows(rows_in: int, askers: int) -> int:
@@ -280,8 +316,15 @@ def _collected(dataset: Dataset) -> list[Entry]:
         SynthError: What a worker raised, as it raised it.
         EngineError: If Ray itself gave up.
     """
-    try:
+    with _our_errors():
         return [Entry.from_json(row["entry"]) for row in dataset.iter_rows()]
+
+
+@contextlib.contextmanager
+def _our_errors() -> Iterator[None]:
+    """Raises what a worker raised as it raised it, and what Ray raised as an `EngineError`."""
+    try:
+        yield
     except Exception as error:
         raise_ours(error)
         if isinstance(error, RayError):
