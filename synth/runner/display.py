@@ -98,7 +98,8 @@ class Display:
             )
 
     def _refresh(self) -> None:
-        while not self._stop.wait(_REFRESH_S):
+        every_s = _LINE_EVERY_S / 2 if self._live is None else _REFRESH_S
+        while not self._stop.wait(every_s):
             try:
                 self._snapshot = ray.get(self._meter.snapshot.remote(), timeout=5)
             except Exception:  # noqa: BLE001  (a busy or stopping Ray costs a refresh, no more)
@@ -122,7 +123,7 @@ class Display:
     def _plain(self) -> None:
         now = time.monotonic()
         for line in self._lines.values():
-            if line.state == "running" and now - line.told >= _LINE_EVERY_S:
+            if line.state == "running" and now - line.told >= 0.9 * _LINE_EVERY_S:
                 line.told = now
                 counts = self._snapshot.steps.get(line.name, Counts())
                 rows, speed, left, _ = _progress(line, counts)
