@@ -104,9 +104,8 @@ def exact_on_ray(step: ExactDedup, dataset: Dataset, tables: Mapping[str, Datase
     """All rows; those that repeat another dropped."""
     given, own = _blocks(step, dataset, tables)
     ask = ray.remote(_exact_facts).options(num_cpus=1)
-    refs = [
-        ask.remote(block, step, number < len(given)) for number, block in enumerate(given + own)
-    ]
+    refs = [ask.remote(block, step, given=True) for block in given]
+    refs += [ask.remote(block, step, given=False) for block in own]
     corpus = _corpus(ray.get(refs), given, own)
     of = np.where(corpus.first == np.arange(len(corpus.first)), -1, corpus.first)
     tell = ray.remote(_told_exact).options(num_cpus=1)
@@ -226,23 +225,23 @@ def _searched(
     jaccard, estimated = np.zeros(rows, np.float32), np.zeros(rows, np.float32)
     if count:
         split = ray.remote(_split).options(num_cpus=1, num_returns=count)
+        bounds = zip(corpus.begins[:-1].tolist(), corpus.begins[1:].tolist(), strict=True)
         parts = [
             split.remote(
-                block, step, number < corpus.given, begin, pieces[begin:end], one[1], count
+                block,
+                step,
+                _Part(begin, pieces[begin:end], count),
+                one[1],
+                given=number < corpus.given,
             )
-            for number, (block, one, begin, end) in enumerate(
-                zip(corpus.blocks, asked, corpus.begins[:-1], corpus.begins[1:], strict=True)
+            for number, (block, one, (begin, end)) in enumerate(
+                zip(corpus.blocks, asked, bounds, strict=True)
             )
         ]
         search = ray.remote(_search).options(num_cpus=1)
-        given = int(corpus.begins[corpus.given])
-        place = ray.put(corpus.place)
-        done = [
-            search.remote(
-                [part[piece] if count > 1 else part for part in parts], step, place, given
-            )
-            for piece in range(count)
-        ]
+        given, place = int(corpus.begins[corpus.given]), ray.put(corpus.place)
+        of_pieces = list(zip(*parts, strict=True)) if count > 1 else [tuple(parts)]
+        done = [search.remote(list(refs), step, place, given) for refs in of_pieces]
         while done:
             ready, done = ray.wait(done)
             numbers, found = ray.get(ready[0])
