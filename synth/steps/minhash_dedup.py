@@ -107,7 +107,7 @@ class MinhashDedup(CopyStep):
 
     def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
         """All rows; texts come together only where their signatures are alike."""
-        from synth.steps.copies_on_ray import minhash_on_ray
+        from synth.steps.near_copies_on_ray import minhash_on_ray
 
         return minhash_on_ray(self, dataset, tables)
 

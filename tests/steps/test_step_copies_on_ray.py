@@ -13,7 +13,7 @@ from synth.algorithms.signature_table import TEXT_HASH, as_columns, signature_co
 from synth.core import rows
 from synth.core.rows import Table
 from synth.steps import Decontaminate, ExactDedup, MinhashDedup
-from synth.steps import copies_on_ray as on_ray
+from synth.steps import near_copies_on_ray as on_ray
 from synth.steps.whole import by_id, in_order
 
 WORDS = [f"word{number}" for number in range(400)]
