@@ -4,7 +4,8 @@ Blocks of rows lie in Ray's object store. A task for each reads its texts once a
 signatures and bands. The driver finds equal texts by their hashes. Tasks for each band and range of
 keys link texts whose signatures are similar; the driver merges the links. Only texts that are
 linked to another are read again and brought together, one component with all its texts in one task,
-where the same search runs as on a few rows (`near_copies_on_ray`). `docs/decisions/0007-dedup-on-ray.md` has the costs.
+where the same search runs as on a few rows (`near_copies_on_ray`).
+`docs/decisions/0007-dedup-on-ray.md` has the costs.
 """
 
 from __future__ import annotations

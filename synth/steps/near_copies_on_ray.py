@@ -53,10 +53,12 @@ def minhash_on_ray(step: MinhashDedup, dataset: Dataset, tables: Mapping[str, Da
     searched = corpus.valid & (corpus.first == np.arange(len(corpus.first)))
     pieces, count = _pieces(asked, corpus, searched, settings, ranges)
     found = _searched(step, asked, corpus, pieces, count)
+    alone = np.bincount(found.cluster, minlength=len(found.cluster))[found.cluster] < 2
+    cluster = np.where(alone, -1, found.cluster)
     tell = ray.remote(_told_near).options(num_cpus=1)
     return as_dataset(
         [
-            tell.remote(block, step, corpus.valid[rows], _told(corpus, found, rows))
+            tell.remote(block, step, corpus.valid[rows], _told(corpus, found, cluster, rows))
             for block, rows in corpus.own()
         ]
     )
@@ -249,15 +251,15 @@ def _search(
     return np.concatenate([before, numbers]), found
 
 
-def _told(corpus: Corpus, found: Duplicates, rows: slice) -> dict[str, Any]:
-    sizes = np.bincount(found.cluster, minlength=len(found.cluster))
-    cluster = np.where(sizes[found.cluster[rows]] < 2, -1, found.cluster[rows])
+def _told(
+    corpus: Corpus, found: Duplicates, cluster: NDArray[np.int64], rows: slice
+) -> dict[str, Any]:
     return {
         "of": corpus.named(found.of[rows]),
         "jaccard": found.jaccard[rows],
         "estimated": found.estimated[rows],
         "equal": found.equal[rows],
-        "cluster": corpus.named(cluster),
+        "cluster": corpus.named(cluster[rows]),
     }
 
 
