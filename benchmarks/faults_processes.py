@@ -30,7 +30,7 @@ from ray.cluster_utils import Cluster
 _REAL_MODEL = "{kind: vllm, model: bundled/smollm2-135m-instruct, max_model_len: 512}"
 _REAL_TOKENS = 40
 _NOTICED_S = 60.0
-_ASKER, _ENGINE, _CORE = "MapBatches(Asker)", "ray::LlmEngine", "EngineCore"
+_ASKER, _ENGINE, _CORE = "ray::Asker", "ray::LlmEngine", "EngineCore"
 Hit = Callable[[psutil.Process], None]
 
 
@@ -42,6 +42,7 @@ def processes(work: Path, *, quick: bool) -> list[Finding]:
     finish(recipe, work / "fake" / "unharmed")
     found = [
         _harmed(recipe, "asker-killed", "kill -9 of the Ray worker that asks", _ASKER, _kill),
+        _harmed(recipe, "asker-hangs", "SIGSTOP of the Ray worker that asks", _ASKER, stop),
         _node_killed(recipe, "asker-node-killed", _ASKER),
     ]
     real = Recipe(work / "real", 24 if quick else 48, _REAL_MODEL, max_tokens=_REAL_TOKENS).write()

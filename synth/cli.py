@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -252,6 +252,35 @@ def view(
         for name in [step] if step else opened.steps:
             if step or opened[name].record.rows_dropped:
                 console.print(render_rows(opened[name], number, dropped=dropped))
+
+
+@app.command()
+def dedup_index(  # noqa: PLR0913  (each is a flag)
+    source: Annotated[str, typer.Argument(help="Parquet, JSON Lines or text: file, folder, glob.")],
+    out: Annotated[str, typer.Option("--out", help="Folder of the index; made, or added to.")],
+    column: Annotated[str, typer.Option(help="The field that has the text.")] = "text",
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="The field that has the id; else made from content.")
+    ] = None,
+    ngram: Annotated[int, typer.Option(min=1, help="Words or characters in a shingle.")] = 5,
+    unit: Annotated[str, typer.Option(help="What a shingle is made of: word or char.")] = "word",
+    num_perm: Annotated[int, typer.Option(min=2, help="Hash values in a signature.")] = 128,
+    debug: Debug = False,  # noqa: FBT002  (a command-line flag)
+) -> None:
+    """Index a corpus, so that later runs drop what repeats it (minhash_dedup with `index`)."""
+    with _sentences(debug=debug):
+        from synth.indexing import DedupIndex, build_index, source_at
+        from synth.inputs.files import Folder
+
+        if unit not in ("word", "char"):
+            raise RecipeError(f"--unit got {unit!r}; give word or char")
+        kind: Literal["word", "char"] = "word" if unit == "word" else "char"
+        index = DedupIndex(Folder(out), num_perm, ngram, kind)
+        added = build_index(index, source_at(source, column, id_column))
+        print(  # noqa: T201
+            f"{out}: {added.texts:,} texts added, {added.known:,} were there, {added.unusable:,} "
+            f"had no text; column {index.column.name}, {len(index):,} texts in all"
+        )
 
 
 @app.command()

@@ -289,11 +289,17 @@ def _step(
         needs, adds = step.needs(), step.adds()
     _check_columns(place, needs, reads, source.schema)
     for table, fields in step.second_tables().items() if hasattr(step, "second_tables") else ():
-        _check_table(place, "corpus", table, tables, models.recipe)
+        _check_table(place, _key_of(step, table), table, tables, models.recipe)
         _check_columns(place, fields, table, tables[table].schema)
         ingredients[f"rows of {table}"] = tables[table].fingerprint
     schema = rows.with_fields(source.schema, adds)
     return PlannedStep(number, name, step, reads, schema, ingredients, generation)
+
+
+def _key_of(step: AnyStep, table: str) -> str:
+    """The setting of a step that names a table."""
+    dumped = step.model_dump(exclude={"name", "from_"})
+    return next(key for key, value in dumped.items() if value == table)
 
 
 def _tokenizer(place: str, model: str) -> str:

@@ -50,8 +50,8 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a key like no other": (
         "threshold",
         "zzz",
-        "steps.0.zzz: unknown key; allowed are column, from, keep, kind, name, ngram, "
-        "num_perm, threshold, unit",
+        "steps.0.zzz: unknown key; allowed are against, against_column, column, from, index, "
+        "keep, kind, name, ngram, num_perm, threshold",
     ),
     "a key of a model": (
         "{kind: fake}",

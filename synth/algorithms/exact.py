@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from synth.algorithms.minhash import Order
 
 Keep = Literal["first", "longest", "max"]
+Part = Literal["unicode", "case", "whitespace", "punctuation"]
+
+# What a reader would not call a difference.
+READERS_PARTS: frozenset[Part] = frozenset({"unicode", "case", "whitespace"})
 
 
 def visiting_order(
@@ -32,15 +36,28 @@ def visiting_order(
     if keep == "first":
         return np.arange(len(texts))
     if keep == "longest":
-        lengths = pc.fill_null(pc.cast(pc.utf8_length(texts), pa.float64()), np.nan)
-        numbers = lengths.to_numpy(zero_copy_only=False)
+        numbers = lengths(texts)
     if numbers is None or len(numbers) != len(texts):
         raise ValueError(f"keep 'max' takes one number for each of {len(texts)} texts")
+    return falling(numbers)
+
+
+def falling(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices by falling number; equals stay as they come, what is not a number comes last."""
     # Negated, so that a stable sort leaves equals as they come; NaN sorts last.
     return np.argsort(-numbers, kind="stable")
 
 
-def exact_duplicates(texts: pa.Array, order: Order, *, normalize: bool) -> NDArray[np.int64]:
+def lengths(texts: pa.Array) -> NDArray[np.float64]:
+    """Characters of each text, not a number for a null."""
+    counted = pc.fill_null(pc.cast(pc.utf8_length(texts), pa.float64()), np.nan)
+    numbers: NDArray[np.float64] = counted.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def exact_duplicates(
+    texts: pa.Array, order: Order, parts: frozenset[Part] = READERS_PARTS
+) -> NDArray[np.int64]:
     """For each text the index of the equal text that was visited first, its own if it was itself.
 
     Two texts are equal if 128 bits of hash are: two of a billion texts that differ are taken for
@@ -49,7 +66,7 @@ def exact_duplicates(texts: pa.Array, order: Order, *, normalize: bool) -> NDArr
     Args:
         texts: Arrow strings.
         order: Every index of `texts` once.
-        normalize: Whether case, white space and Unicode form make no difference.
+        parts: What makes no difference; see `hashes_of`.
 
     Returns:
         Indices into `texts`, shape (texts,).
@@ -59,7 +76,34 @@ def exact_duplicates(texts: pa.Array, order: Order, *, normalize: bool) -> NDArr
     """
     # Compiled code takes most of a second to import.
     from synth.algorithms.near_duplicates import first_copies
+
+    valid = texts.is_valid().to_numpy(zero_copy_only=False)
+    return first_copies(hashes_of(texts, parts), valid, np.asarray(order, np.int64))
+
+
+def hashes_of(texts: pa.Array, parts: frozenset[Part]) -> NDArray[np.uint64]:
+    """128 bits of each text, equal where texts differ only in what makes no difference.
+
+    Args:
+        texts: Arrow strings.
+        parts: ``unicode`` is the form of a character (NFC), ``case`` is folded, ``whitespace`` is
+            one space between words and none at the ends, ``punctuation`` is left out, with symbols.
+
+    Returns:
+        Shape (texts, 2).
+    """
+    from synth.algorithms.near_duplicates import text_hashes
     from synth.algorithms.text_buffer import normalized_texts, text_buffer
 
-    read = normalized_texts if normalize else text_buffer
-    return first_copies(read(texts), np.asarray(order, np.int64))
+    if "punctuation" in parts:
+        texts = pc.replace_substring_regex(texts, r"[\p{P}\p{S}]+", "")
+    if parts >= READERS_PARTS:
+        return text_hashes(normalized_texts(texts))
+    # Fewer parts are rarer: Arrow's kernels take longer than ours.
+    if "unicode" in parts:
+        texts = pc.utf8_normalize(texts, form="NFC")
+    if "case" in parts:
+        texts = pc.utf8_lower(texts)
+    if "whitespace" in parts:
+        texts = pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r"[\s\p{Z}]+", " "))
+    return text_hashes(text_buffer(texts))

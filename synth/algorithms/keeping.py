@@ -35,12 +35,16 @@ class Corpus(NamedTuple):
         starts: First byte of each text, shape (texts,).
         ends: Byte behind each text, shape (texts,).
         signatures: Hash values, shape (texts, num_perm).
+        given: Texts at the front that are kept whatever they repeat.
+        textless: Texts at the front of which only the signature is known.
     """
 
     data: Bytes
     starts: Index
     ends: Index
     signatures: Signatures
+    given: int
+    textless: int
 
 
 class Rule(NamedTuple):
@@ -78,7 +82,7 @@ class _Scratch(NamedTuple):
 
 
 @kernel
-def keep(
+def keep(  # noqa: C901, PLR0912  (one loop of compiled code)
     corpus: Corpus, buckets: Buckets, rule: Rule, shingling: Shingling
 ) -> tuple[Index, Floats, Floats, Index]:
     """What each text repeats.
@@ -99,20 +103,24 @@ def keep(
     scratch = _scratch(corpus, shingling)
     # Shingle sets one behind the other, and where that of each text lies, -1 for none.
     pool, used, sets = np.empty(4096, np.uint64), 0, np.full((count, 2), -1, np.int64)
-    for at in range(count):
+    for at in range(corpus.given):
+        _insert(at, buckets, kept)
+    for at in range(corpus.given, count):
         candidates = found[: _candidates(at, corpus, buckets, kept, found, rule.least_equal)]
         before = used
         if rule.verifies and len(candidates):
             for one in candidates:
                 other = one & _LOW_BITS
-                pool, used = _add_set(other, corpus, shingling, scratch, sets, pool, used)
+                if other >= corpus.textless:
+                    pool, used = _add_set(other, corpus, shingling, scratch, sets, pool, used)
             before = used
             pool, used = _add_set(at, corpus, shingling, scratch, sets, pool, used)
         best = -1.0
         for one in candidates:
             other = one & _LOW_BITS
             alike = (num_perm - (one >> 32)) / num_perm
-            score = _jaccard(pool, sets[at], sets[other]) if rule.verifies else alike
+            compares = rule.verifies and other >= corpus.textless
+            score = _jaccard(pool, sets[at], sets[other]) if compares else alike
             if score >= rule.threshold:
                 _link(parents, at, other)
                 if score > best or (score == best and other < of[at]):

@@ -43,8 +43,8 @@ class Duplicates:
     """
 
     of: NDArray[np.int64]
-    jaccard: NDArray[np.float64]
-    estimated: NDArray[np.float64]
+    jaccard: NDArray[np.floating]
+    estimated: NDArray[np.floating]
     equal: NDArray[np.bool_]
     cluster: NDArray[np.int64]
 
@@ -113,7 +113,7 @@ def signatures(
     return minhash(clean.data, clean.starts, clean.ends, shingling, permutations(num_perm))
 
 
-def near_duplicates(
+def near_duplicates(  # noqa: PLR0913  (each is a setting)
     texts: pa.Array,
     order: Order,
     threshold: float,
@@ -121,6 +121,7 @@ def near_duplicates(
     ngram: int = 5,
     unit: Unit = "word",
     verify: Verify = "jaccard",
+    given: int = 0,
 ) -> Duplicates:
     """Which texts are near copies of a text that is kept.
 
@@ -141,6 +142,7 @@ def near_duplicates(
         unit: What a shingle is made of.
         verify: ``jaccard`` compares the shingle sets; ``none`` goes by the share of equal values
             in the signatures, whose standard error is at most ``0.5 / sqrt(num_perm)``.
+        given: Texts visited first that are kept whatever they repeat: those of another collection.
 
     Raises:
         ValueError: If `num_perm` is too small for the threshold, or `order` is no permutation.
@@ -151,4 +153,4 @@ def near_duplicates(
     from synth.algorithms.near_duplicates import Settings, found_duplicates
 
     settings = Settings(threshold, bands(threshold, num_perm), num_perm, ngram, unit, verify)
-    return found_duplicates(texts, np.asarray(order, np.int64), settings)
+    return found_duplicates(texts, np.asarray(order, np.int64), settings, given=given)

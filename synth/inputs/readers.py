@@ -107,6 +107,7 @@ def _files(spec: JsonlSource | ParquetSource | TextSource, base: Path) -> tuple[
     endings = {
         "jsonl": tuple(f"{e}{p}" for e in (".jsonl", ".ndjson") for p in PACKED),
         "parquet": (".parquet",),
+        "dedup_index": (".parquet",),
         "text": tuple(f"{e}{p}" for e in (".txt", ".md") for p in PACKED),
     }[spec.kind]
     path = _located(spec, base)

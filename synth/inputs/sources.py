@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 # Columns that synth fills itself.
 RESERVED = ("drop_reason", "parent_id", "source_id", "provenance", "edits", "position")
@@ -53,14 +60,23 @@ class JsonlSource(_Source):
 
 
 class ParquetSource(_Source):
-    """Parquet files.
+    """Parquet files, or an index of `synth dedup-index`, which is made of them.
 
     Attributes:
+        kind: ``dedup_index`` reads the columns that an index with the default settings has.
         path: File, folder or glob, relative to the recipe, on any filesystem that fsspec reaches.
     """
 
-    kind: Literal["parquet"]
+    kind: Literal["parquet", "dedup_index"]
     path: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_an_index(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("kind") == "dedup_index":
+            names = ("id", "text_hash", "minhash_word5_128")
+            return {"columns": {name: name for name in names}, **given}
+        return given
 
 
 class TextSource(_Source):

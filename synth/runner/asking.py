@@ -1,8 +1,4 @@
-"""The worker of a generate step: asks for what the store lacks, keeps a model's queue full.
-
-Where rows are many, Ray Data brings them to the workers; where they are few, the driver does, for
-Ray Data's own workers would take longer to start than the rows take.
-"""
+"""The worker of a generate step: asks for what the store lacks, keeps a model's queue full."""
 
 from __future__ import annotations
 
@@ -260,44 +256,6 @@ class Asker:
             f"failed, most often as {common}, where max_error_rate allows {limit:.0%}; mend the "
             "prompt (its replies are kept in _replies/), or raise max_error_rate of the step"
         )
-
-
-def ask_all(job: AskJob, batches: Sequence[Table], at_once: int) -> list[Table]:
-    """The step's rows for all batches, by workers that are started and ended here.
-
-    A worker that is lost is started again, and its batches come to it again.
-
-    Args:
-        job: What the workers are given.
-        batches: Input rows.
-        at_once: Batches under way in each worker.
-
-    Raises:
-        RayError: If a worker raised an error, which is in its text.
-    """
-    remote = ray.remote(Asker).options(
-        num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=at_once + 1
-    )
-    workers = [remote.remote(job) for _ in range(min(job.askers, len(batches)))]
-    waiting = deque(enumerate(batches))
-    under_way: dict[Any, tuple[int, Any]] = {}
-    done: dict[int, Table] = {}
-    free = deque(workers * at_once)
-    try:
-        while waiting or under_way:
-            while waiting and free:
-                number, batch = waiting.popleft()
-                worker = free.popleft()
-                under_way[worker.ask.remote(batch)] = number, worker
-            ready, _ = ray.wait(list(under_way))
-            for ref in ready:
-                number, worker = under_way.pop(ref)
-                done[number] = ray.get(ref)
-                free.append(worker)
-    finally:
-        for worker in workers:
-            ray.kill(worker)
-    return [done[number] for number in sorted(done)]
 
 
 def _guarded() -> Guard | None:

@@ -16,8 +16,8 @@ from rich.table import Table
 from synth.manifest import StepRecord
 from synth.runner.meter import Counts, MeterHandle, Snapshot
 
-# How often a terminal is drawn anew. Each look at the counts takes some 5 ms of CPU, which an engine
-# that decodes on all cores feels.
+# How often a terminal is drawn anew. Each look at the counts takes some 5 ms of CPU, which an
+# engine that decodes on all cores feels.
 _REFRESH_S = 1.0
 # How often a log without a terminal gets a line while a step is under way.
 _LINE_EVERY_S = 10.0

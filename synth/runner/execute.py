@@ -21,8 +21,9 @@ from synth.engines.specs import ModelSpec
 from synth.inputs.tables import read_tables
 from synth.manifest import StepRecord
 from synth.plan import PlannedSource, PlannedStep
-from synth.runner.asking import Asker, AskJob, ask_all
+from synth.runner.asking import Asker, AskJob
 from synth.runner.engines import EnginePool, Placement
+from synth.runner.feeding import ask_all
 from synth.runner.folder import RunFolder
 from synth.runner.meter import MeterHandle
 from synth.runner.work import (

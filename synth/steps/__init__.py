@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from synth.steps.copy_filter import CopyFilter
+from synth.steps.decontaminate import Decontaminate
 from synth.steps.embed import Embed
 from synth.steps.exact_dedup import ExactDedup
 from synth.steps.generate import Generate
@@ -19,11 +20,13 @@ from synth.steps.pack import Pack
 from synth.steps.sample import Sample
 from synth.steps.score import Score
 from synth.steps.score_filter import ScoreFilter
+from synth.steps.semantic_dedup import SemanticDedup
 from synth.steps.take import Take
 
 __all__ = [
     "AnyStep",
     "CopyFilter",
+    "Decontaminate",
     "Embed",
     "ExactDedup",
     "Generate",
@@ -36,6 +39,7 @@ __all__ = [
     "Sample",
     "Score",
     "ScoreFilter",
+    "SemanticDedup",
     "Take",
 ]
 
@@ -43,6 +47,8 @@ AnyStep: TypeAlias = Annotated[
     Generate
     | ExactDedup
     | MinhashDedup
+    | SemanticDedup
+    | Decontaminate
     | Embed
     | MineNegatives
     | Score

@@ -29,7 +29,7 @@ class CopyFilter(MapStep):
 
     packages: ClassVar[tuple[str, ...]] = ("rapidfuzz",)
 
-    kind: Literal["copy_filter"] = "copy_filter"
+    kind: Literal["copy_filter", "near_copy_filter"] = "copy_filter"
     column: Column
     of: Column
     max_ratio: Annotated[float, Field(gt=0, le=100)] = 95

@@ -8,33 +8,45 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
-from synth.algorithms.minhash import Verify, bands, near_duplicates
+from synth.algorithms.minhash import Verify, bands
+from synth.algorithms.signature_table import TEXT_HASH, known_texts, signature_column
 from synth.algorithms.text import Unit
 from synth.core import rows
 from synth.core.rows import Table
-from synth.core.step import Column, CorpusStep, Fields
-from synth.steps.exact_dedup import (
-    DUPLICATE_OF,
-    Keep,
-    is_null,
-    named,
-    present_texts,
-    ranked_by,
-    visits,
-)
-from synth.steps.whole import in_one_task
+from synth.core.step import Fields, Name
+from synth.steps.copies import DUPLICATE_OF, CopyStep, compared, is_null, joined, named
 
 if TYPE_CHECKING:
     from ray.data import Dataset
+
+    from synth.algorithms.near_duplicates import Known, Settings
 
 DUPLICATE_JACCARD = pa.field("duplicate_jaccard", pa.float32())
 DUPLICATE_ESTIMATE = pa.field("duplicate_estimate", pa.float32())
 DUPLICATE_CLUSTER = pa.field("duplicate_cluster", pa.string())
 
 
-class MinhashDedup(CorpusStep):
+class Ngram(BaseModel):
+    """What a shingle is.
+
+    Attributes:
+        n: Its words or characters.
+        unit: What it is made of; ``char`` for scripts without spaces between words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: PositiveInt = 5
+    unit: Unit = "word"
+
+
+def _of_words(value: object) -> object:
+    return {"n": value} if isinstance(value, int) else value
+
+
+class MinhashDedup(CopyStep):
     """Keep one of all rows whose texts are near copies of it.
 
     A row drops as ``near_duplicate`` only if the exact Jaccard similarity of its own shingles to
@@ -42,36 +54,46 @@ class MinhashDedup(CorpusStep):
     but for case, white space and Unicode form.
 
     Attributes:
-        column: The text.
         threshold: Jaccard similarity of shingle sets.
         num_perm: Hash values in a signature; the standard error of the similarity that they
             estimate is at most ``0.5 / sqrt(num_perm)``, 0.044 for 128.
-        ngram: Words or characters in a shingle.
-        unit: What a shingle is made of; ``char`` for scripts without spaces between words.
-        keep: The row that stays: ``first`` is the one with the lowest id, for a row's position is
-            no part of what it is; ``longest`` has the most characters, ``max:<column>`` the highest
-            number in that column, of several the lowest id.
+        ngram: A shingle: so many words, or ``{unit: char, n: 5}``.
         verify: ``jaccard`` compares the shingles of two texts before one drops; ``none`` goes by
             the similarity that their signatures estimate.
+        index: A source that reads an index of `synth dedup-index`: what repeats one of its texts
+            drops, by the similarity that signatures estimate, for an index holds no texts.
     """
 
     kind: Literal["minhash_dedup"] = "minhash_dedup"
-    column: Column = "text"
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
     num_perm: Annotated[int, Field(ge=2)] = 128
-    ngram: PositiveInt = 5
-    unit: Unit = "word"
-    keep: Keep = "first"
+    ngram: Annotated[Ngram, BeforeValidator(_of_words)] = Ngram()
     verify: Verify = "jaccard"
+    index: Name | None = None
 
     @model_validator(mode="after")
     def _finds_what_it_looks_for(self) -> Self:
         bands(self.threshold, self.num_perm)
+        if self.index is not None and self.against is not None:
+            raise ValueError("`index` and `against` exclude each other; make two steps of them")
         return self
 
-    def needs(self) -> Fields:
-        """The text, and the number that decides which row stays."""
-        return (pa.field(self.column, pa.string()), *ranked_by(self.keep))
+    @property
+    def settings(self) -> Settings:
+        """The same for the algorithm."""
+        from synth.algorithms.near_duplicates import Settings
+
+        found = bands(self.threshold, self.num_perm)
+        return Settings(
+            self.threshold, found, self.num_perm, self.ngram.n, self.ngram.unit, self.verify
+        )
+
+    def second_tables(self) -> Mapping[str, Fields]:
+        """The texts, or the signatures, that rows are compared with."""
+        if self.index is None:
+            return super().second_tables()
+        column = signature_column(self.num_perm, self.ngram.n, self.ngram.unit)
+        return {self.index: (rows.ID, TEXT_HASH, column)}
 
     def adds(self) -> Fields:
         """What a dropped row repeats, how alike they are, and its cluster.
@@ -84,33 +106,81 @@ class MinhashDedup(CorpusStep):
         return (DUPLICATE_OF, DUPLICATE_JACCARD, DUPLICATE_ESTIMATE, DUPLICATE_CLUSTER)
 
     def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
-        """All rows, planned lazily on Ray Data."""
-        return in_one_task(self, dataset, tables)
+        """All rows; texts come together only where their signatures are alike."""
+        from synth.steps.near_copies_on_ray import minhash_on_ray
 
-    def whole(self, table: Table) -> Table:
+        return minhash_on_ray(self, dataset, tables)
+
+    def known(self, table: Table) -> Known:
+        """What an index says of its texts."""
+        from synth.algorithms.near_duplicates import Known
+
+        column = signature_column(self.num_perm, self.ngram.n, self.ngram.unit)
+        return Known(*known_texts(table.column(TEXT_HASH.name), table.column(column.name)))
+
+    def whole(self, table: Table, other: Table | None = None) -> Table:
         """The same rows; those that repeat another dropped, those without text as ``no_<column>``.
 
         Args:
             table: The rows in the order of their ids.
+            other: The table that they are compared with, likewise.
 
         Raises:
             RecipeError: If the column of ``max:`` does not hold numbers.
         """
-        texts = present_texts(table, self.column)
-        order = visits(table, texts, self.keep)
-        settings = (self.threshold, self.num_perm, self.ngram, self.unit, self.verify)
-        found = near_duplicates(texts, order, *settings)
-        stays, alone = found.of < 0, _alone(found.cluster)
-        jaccard = pa.array(found.jaccard, pa.float32(), mask=stays | np.isnan(found.jaccard))
-        table = rows.mark_dropped(table, is_null(texts), f"no_{self.column}")
+        from synth.algorithms.near_duplicates import found_duplicates
+
+        known = None if self.index is None or other is None else self.known(other)
+        texts = compared(self, table, other if known is None else None)
+        ids, before = texts.ids, texts.given
+        if known is not None and other is not None:
+            ids, before = joined(other.column("id").combine_chunks(), ids), other.num_rows
+        found = found_duplicates(
+            texts.texts, texts.order, self.settings, given=texts.given, known=known
+        )
+        own = slice(before, None)
+        return self.told(
+            table,
+            texts.nothing,
+            of=named(ids, found.of[own]),
+            jaccard=found.jaccard[own],
+            estimated=found.estimated[own],
+            equal=found.equal[own],
+            cluster=named(ids, np.where(_alone(found.cluster), -1, found.cluster)[own]),
+        )
+
+    def told(
+        self,
+        table: Table,
+        nothing: NDArray[np.bool_],
+        *,
+        of: pa.Array,
+        jaccard: NDArray[np.floating],
+        estimated: NDArray[np.floating],
+        equal: NDArray[np.bool_],
+        cluster: pa.Array,
+    ) -> Table:
+        """The rows with what was found.
+
+        Args:
+            table: The rows.
+            nothing: Which have no text.
+            of: The id that each repeats, null where it stays.
+            jaccard: The verified similarity to that, not a number where it was not verified.
+            estimated: That of their signatures.
+            equal: Whether the two are equal once both are normalised.
+            cluster: The id that names the cluster of each, null where it is alone.
+        """
+        stays = is_null(of)
+        table = rows.mark_dropped(table, nothing, self.no_text)
         for field, values in (
-            (DUPLICATE_OF, named(table, found.of)),
-            (DUPLICATE_JACCARD, jaccard),
-            (DUPLICATE_ESTIMATE, pa.array(found.estimated, pa.float32(), mask=stays)),
-            (DUPLICATE_CLUSTER, named(table, np.where(alone, -1, found.cluster))),
+            (DUPLICATE_OF, of),
+            (DUPLICATE_JACCARD, pa.array(jaccard, pa.float32(), mask=stays | np.isnan(jaccard))),
+            (DUPLICATE_ESTIMATE, pa.array(estimated, pa.float32(), mask=stays)),
+            (DUPLICATE_CLUSTER, cluster),
         ):
             table = rows.with_column(table, field, values)
-        table = rows.mark_dropped(table, found.equal, "exact_duplicate")
+        table = rows.mark_dropped(table, equal, "exact_duplicate")
         return rows.mark_dropped(table, ~stays, "near_duplicate")
 
 

@@ -90,7 +90,7 @@ def test_a_run_outlives_a_worker_that_is_killed(recipe: Path, tmp_path: Path) ->
     out = tmp_path / "out"
     run = start(recipe, out)
     _until_stored(run, out, 60)
-    named(run.process.pid, "MapBatches(Asker)")[0].kill()
+    named(run.process.pid, "ray::Asker")[0].kill()
     assert run.end(60) == 0
     assert _is_whole(recipe, out)
 

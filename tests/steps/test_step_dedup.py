@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from synth.algorithms.semantic import semantic_duplicates
+from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
-from synth.steps import ExactDedup, MinhashDedup
+from synth.steps import Decontaminate, ExactDedup, MinhashDedup, SemanticDedup
 from synth.steps.whole import in_order
 
 LONG = "the quick brown fox jumps over the lazy dog and then it sleeps all day in the warm sun"
@@ -121,3 +126,135 @@ def test_the_order_of_the_rows_changes_nothing(step: ExactDedup | MinhashDedup) 
 def test_a_threshold_that_cannot_be_found_is_refused_before_anything_runs() -> None:
     with pytest.raises(ValidationError, match="raise num_perm or threshold"):
         MinhashDedup(threshold=0.1, num_perm=16)
+
+
+EVALUATION = documents("Who wrote the very first of all the plays that are set in Verona?", "Yes.")
+
+
+@pytest.mark.parametrize("step", [ExactDedup(against="eval"), MinhashDedup(against="eval")])
+def test_rows_that_another_set_has_drop_and_name_its_row(step: ExactDedup | MinhashDedup) -> None:
+    other = documents(LONG).set_column(0, "id", [["e0"]])
+    out = in_order(step, documents("a cat", LONG.upper(), LONG), other)
+    assert out["duplicate_of"].to_pylist() == [None, "e0", "e0"]
+    assert out["drop_reason"].to_pylist() == [None, "exact_duplicate", "exact_duplicate"]
+
+
+def test_a_near_copy_of_another_set_drops_whatever_stays_of_its_own_kind() -> None:
+    other = documents(LONG).set_column(0, "id", [["e0"]])
+    step = MinhashDedup(against="eval", keep="longest", threshold=0.7)
+    out = in_order(step, documents(LONG + " again", LONG + " again and again", "a cat"), other)
+    assert out["duplicate_of"].to_pylist() == ["e0", "e0", None]
+    assert out["duplicate_cluster"].to_pylist() == ["e0", "e0", None]
+    assert out["drop_reason"].to_pylist() == ["near_duplicate", "near_duplicate", None]
+
+
+def test_the_other_set_can_have_its_text_elsewhere() -> None:
+    other = documents("a cat").rename_columns(["id", "question", "drop_reason"])
+    step = ExactDedup(against="eval", against_column="question")
+    assert [field.name for field in step.second_tables()["eval"]] == ["id", "question"]
+    out = in_order(step, documents("A cat").set_column(0, "id", [["x"]]), other)
+    assert out["duplicate_of"].to_pylist() == ["d0"]
+
+
+@pytest.mark.parametrize("kind", [ExactDedup, MinhashDedup])
+def test_several_columns_count_as_one_text(kind: type[ExactDedup | MinhashDedup]) -> None:
+    table = documents("a cat", "a cat", "a cat", None, None)
+    table = table.append_column("query", [["who", "who", "what", "what", None]])
+    step = kind(column=["query", "text"])
+    out = in_order(step, table)
+    assert out["duplicate_of"].to_pylist() == [None, "d0", None, None, None]
+    assert out["drop_reason"].to_pylist()[3:] == [None, "no_query_and_text"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "other", "is_equal"),
+    [
+        (["punctuation"], "a, cat!", True),
+        (["punctuation"], "A cat", False),
+        (["case"], "A CAT", True),
+        (["case"], "a  cat", False),
+        (["whitespace"], " a\t\u00a0cat ", True),
+        (["whitespace"], "a Cat", False),
+        (["unicode"], "a cat\u0301", False),
+        (["unicode", "case", "whitespace", "punctuation"], "\u2014A  CAT\u2026", True),
+        (True, "A  cat", True),
+        (True, "A cat.", False),
+    ],
+)
+def test_only_what_is_named_makes_no_difference(
+    parts: list[str] | bool, other: str, is_equal: bool
+) -> None:
+    out = in_order(ExactDedup(normalize=parts), documents("a cat", other))
+    assert out["duplicate_of"].to_pylist() == [None, "d0" if is_equal else None]
+
+
+def test_unicode_forms_of_a_character_are_one() -> None:
+    out = in_order(ExactDedup(normalize=["unicode"]), documents("caf\u00e9", "cafe\u0301"))
+    assert out["duplicate_of"].to_pylist() == [None, "d0"]
+
+
+def test_a_shingle_is_given_as_words_or_in_full() -> None:
+    assert MinhashDedup(ngram=3) == MinhashDedup(ngram={"unit": "word", "n": 3})
+    chinese = "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u6211\u4eec\u53bb\u516c\u56ed" * 3
+    table = documents(chinese, chinese + "\u5427")
+    by_char = in_order(MinhashDedup(ngram={"unit": "char", "n": 3}), table)
+    assert by_char["duplicate_of"].to_pylist() == [None, "d0"]
+    assert in_order(MinhashDedup(), table)["duplicate_of"].to_pylist() == [None, None]
+
+
+def test_a_shared_run_of_words_contaminates() -> None:
+    words = "who wrote the very first of all the plays that are set in verona"
+    table = documents(f"Quiz: {words.upper()}! Answer it.", words.replace("plays", "songs"), None)
+    out = in_order(Decontaminate(against="eval"), table, EVALUATION)
+    assert out["contaminated_by"].to_pylist() == ["d0", None, None]
+    assert out["drop_reason"].to_pylist() == ["contaminated", None, None]
+    assert 0 < out["contamination"][0].as_py() < 1
+
+
+def test_a_short_evaluation_text_counts_as_a_whole_unless_it_is_too_short() -> None:
+    other = documents("the cat sat on the mat by the door", "yes it is")
+    table = documents("we saw that the cat sat on the mat by the door at noon", "yes it is so")
+    out = in_order(Decontaminate(against="eval"), table, other)
+    assert out["contaminated_by"].to_pylist() == ["d0", None]
+
+
+def test_a_share_can_be_asked_of_contamination() -> None:
+    words = " ".join(f"w{number}" for number in range(20))
+    long = words + " " + " ".join(f"x{number}" for number in range(200))
+    out = in_order(
+        Decontaminate(against="eval", min_share=0.5), documents(words, long), documents(words)
+    )
+    assert out["drop_reason"].to_pylist() == ["contaminated", None]
+    assert out["contaminated_by"].to_pylist() == ["d0", "d0"]
+
+
+def embedded(*vectors: list[float]) -> Table:
+    table = documents(*(f"text {number}" for number in range(len(vectors))))
+    return table.append_column("embedding_text", rows.vector_column(np.array(vectors, np.float32)))
+
+
+def test_vectors_that_point_the_same_way_are_one() -> None:
+    table = embedded([1, 0], [2, 0.01], [0, 1], [-1, 0])
+    out = in_order(SemanticDedup(), table)
+    assert out["duplicate_of"].to_pylist() == [None, "d0", None, None]
+    assert out["duplicate_cosine"][1].as_py() == pytest.approx(1, abs=1e-3)
+    assert out["drop_reason"].to_pylist() == [None, "semantic_copy", None, None]
+
+
+@given(
+    st.lists(st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any), max_size=40),
+    st.floats(0.1, 1),
+)
+def test_a_semantic_copy_is_near_to_one_that_stays_and_those_to_nobody(
+    vectors: list[list[float]], threshold: float
+) -> None:
+    array = np.array(vectors, np.float32).reshape(-1, 3)
+    found = semantic_duplicates(array, np.arange(len(array))[::-1].copy(), threshold)
+    units = array / np.linalg.norm(array, axis=1, keepdims=True)
+    kept = np.flatnonzero(found.of < 0)
+    assert np.isin(found.of[found.of >= 0], kept).all()
+    for at, of in enumerate(found.of):
+        if of >= 0:
+            assert units[at] @ units[of] >= threshold - 1e-5
+    among = units[kept] @ units[kept].T - 2 * np.eye(len(kept))
+    assert (among < threshold + 1e-5).all()

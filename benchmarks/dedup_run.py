@@ -1,0 +1,191 @@
+"""Dedup as a whole run, Parquet to Parquet: ``python benchmarks/dedup_run.py [--docs N ...]``.
+
+A recipe of one `minhash_dedup` step goes through `synth run` with Ray started and stopped, on more
+and more documents; time should grow linearly and the memory of each worker stay flat. Writes
+``benchmarks/results/dedup-run.json`` and a page beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dedup_documents import documents
+from machine import load, machine, versions
+from process_cpu import TreeCpu
+
+from synth import open_run
+
+_RESULTS = Path(__file__).with_name("results")
+_PACKAGES = ("synth-recipes", "ray", "numba", "pyarrow", "numpy")
+_SIZES = (10_000, 100_000, 1_000_000)
+# More documents than so many are these with their words in another order, which makes other
+# shingles and leaves near copies near.
+_BASE = 100_000
+_STRIDES = (1, 3, 7, 11, 13, 17, 19, 23, 29, 31)
+_FILE_DOCS = 50_000
+_LOOK_EVERY_S = 2.0
+_RECIPE = """\
+name: dedup
+source: {kind: parquet, path: "docs/*.parquet", columns: {id: id, text: text}}
+steps:
+  - {kind: minhash_dedup, threshold: 0.8}
+export: {format: documents}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--docs", type=int, nargs="+", default=_SIZES)
+    args = parser.parse_args()
+    runs = []
+    base = documents(min(_BASE, max(args.docs)))
+    for count in args.docs:
+        runs.append(_measured(base, count))
+        print(json.dumps(runs[-1]), flush=True)
+    result = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine(),
+        "packages": versions(*_PACKAGES),
+        "load": load(),
+        "command": f"python benchmarks/dedup_run.py --docs {' '.join(map(str, args.docs))}",
+        "runs": runs,
+    }
+    path = _RESULTS / "dedup-run.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    path.with_suffix(".md").write_text(page(result))
+
+
+def texts(base: Sequence[str], count: int) -> Iterator[str]:
+    """So many documents: those of `base`, then the same with their words in other orders."""
+    for number in range(count):
+        turn, at = divmod(number, len(base))
+        if not turn:
+            yield base[at]
+            continue
+        words = base[at].split()
+        stride = _STRIDES[turn % len(_STRIDES)]
+        yield " ".join(word for first in range(stride) for word in words[first::stride])
+
+
+def _measured(base: Sequence[str], count: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="synth-dedup-") as name:
+        folder = Path(name)
+        size = _write(folder / "docs", base, count)
+        (folder / "dedup.yaml").write_text(_RECIPE)
+        out = folder / "out"
+        synth = Path(sys.executable).with_name("synth")
+        command = [str(synth), "run", str(folder / "dedup.yaml")]
+        started_s = time.perf_counter()
+        with subprocess.Popen(
+            [*command, "--out", str(out)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            memory = _Memory(process.pid)
+            with TreeCpu(process.pid, _LOOK_EVERY_S) as cpu:
+                said, _ = process.communicate()
+            memory.stop()
+        wall_s = time.perf_counter() - started_s
+        if process.returncode:
+            raise RuntimeError(said[-2000:])
+        record = open_run(str(out / "dedup" / "1"))["minhash_dedup"].record
+    return {
+        "docs": count,
+        "mb": round(size / 1e6),
+        "wall_s": round(wall_s, 1),
+        "step_s": round(record.seconds, 1),
+        "cpu_s": round(cpu.cpu_s, 1),
+        "dropped": record.rows_dropped,
+        "driver_mb": memory.driver_mb,
+        "worker_mb": memory.worker_mb,
+    }
+
+
+def _write(folder: Path, base: Sequence[str], count: int) -> int:
+    folder.mkdir()
+    size, waiting = 0, []
+    for number, text in enumerate(texts(base, count)):
+        size += len(text.encode())
+        waiting.append((f"d{number:08}", text))
+        if len(waiting) == _FILE_DOCS or number == count - 1:
+            ids, found = zip(*waiting, strict=True)
+            table = pa.table({"id": pa.array(ids), "text": pa.array(found)})
+            pq.write_table(table, folder / f"part-{number:08}.parquet")
+            waiting = []
+    return size
+
+
+class _Memory:
+    """The most private memory that the driver and any one worker had, looked at from a thread."""
+
+    def __init__(self, root: int) -> None:
+        self.driver_mb, self.worker_mb = 0, 0
+        self._root = psutil.Process(root)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_EVERY_S):
+            try:
+                self.driver_mb = max(self.driver_mb, _private_mb(self._root))
+                for child in self._root.children(recursive=True):
+                    if child.name().startswith("ray::"):
+                        self.worker_mb = max(self.worker_mb, _private_mb(child))
+            except psutil.Error:  # one of them has just ended
+                continue
+
+
+def _private_mb(process: psutil.Process) -> int:
+    """Resident memory that is not shared: the object store is mapped into every worker."""
+    told = process.memory_info()
+    return int((told.rss - told.shared) / 1e6)
+
+
+def page(result: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    lines = [
+        f"| {run['docs']:,} | {run['mb']:,} | {run['wall_s']:,} | {run['step_s']:,} "
+        f"| {run['cpu_s']:,} | {1e6 * run['step_s'] / run['docs']:,.0f} | {run['dropped']:,} "
+        f"| {run['driver_mb']:,} MB | {run['worker_mb']:,} MB |"
+        for run in result["runs"]
+    ]
+    computer = result["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
+    return "\n".join(
+        [
+            "# Dedup as a whole run\n",
+            "`synth run` of a recipe with one `minhash_dedup` step (5-word shingles, 128 "
+            "permutations, threshold 0.8, verified), Parquet to Parquet, Ray's start and end, ids, "
+            "ledger and export included. `step` is the step alone. Private memory: the object "
+            "store is not counted.\n",
+            "| docs | MB | wall s | step s | CPU s | step, µs a doc | dropped | driver, most "
+            "| one worker, most |",
+            "|---|---|---|---|---|---|---|---|---|",
+            *lines,
+            f"\n`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} "
+            f"cores, {computer['memory_gib']} GiB, Python {computer['python']}; {packages}.\n",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
