@@ -63,18 +63,19 @@ class ParquetSource(_Source):
     """Parquet files, or an index of `synth dedup-index`, which is made of them.
 
     Attributes:
-        kind: ``dedup_index`` reads the columns that an index with the default settings has.
         path: File, folder or glob, relative to the recipe, on any filesystem that fsspec reaches.
+        signatures: The column of signatures of an index, as `synth dedup-index` named it.
     """
 
     kind: Literal["parquet", "dedup_index"]
     path: str
+    signatures: ColumnName = "minhash_word5_128"
 
     @model_validator(mode="before")
     @classmethod
     def _reads_an_index(cls, given: object) -> object:
         if isinstance(given, dict) and given.get("kind") == "dedup_index":
-            names = ("id", "text_hash", "minhash_word5_128")
+            names = ("id", "text_hash", str(given.get("signatures", "minhash_word5_128")))
             return {"columns": {name: name for name in names}, **given}
         return given
 
