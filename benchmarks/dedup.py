@@ -88,19 +88,19 @@ def _write(name: str, told: dict[str, Any]) -> None:
     result |= {name: told, "machine": machine(), "packages": versions(*_PACKAGES), "others": others}
     path.write_text(json.dumps(result, indent=1) + "\n")
     path.with_suffix(".md").write_text(page(result))
-    if name == "labelled":
-        lines: dict[str, list[tuple[float, float]]] = {}
-        for row in told["rows"]:
-            point = row["threshold"], row["labels"]["f1"]
-            lines.setdefault(row["method"], []).append(point)
-        drawing = chart(lines, "threshold", "F1 by the labels", _floor_of(lines))
-        (_RESULTS / "dedup-labelled.svg").write_text(drawing)
+    if "labelled" in result:
+        (_RESULTS / "dedup-labelled.svg").write_text(_drawing(result["labelled"]["rows"]))
     print("written: dedup.json and dedup.md in benchmarks/results")
 
 
-def _floor_of(lines: dict[str, list[tuple[float, float]]]) -> float:
-    """The tenth below every point."""
-    return int(10 * min(y for line in lines.values() for _, y in line)) / 10
+def _drawing(rows: Sequence[dict[str, Any]]) -> str:
+    """F1 of each method by threshold, from the tenth below every point on."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        point = row["threshold"], row["labels"]["f1"]
+        lines.setdefault(row["method"], []).append(point)
+    lowest = int(10 * min(y for line in lines.values() for _, y in line)) / 10
+    return chart(lines, "threshold", "F1 by the labels", lowest)
 
 
 def _compared(texts: Sequence[str], repeats: int) -> dict[str, Any]:
