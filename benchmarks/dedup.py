@@ -161,7 +161,7 @@ def _scaled(count: int, data: Path | None, repeats: int) -> dict[str, Any]:
 
 
 def _figures(run: Run, size: int, count: int) -> dict[str, float]:
-    times = {name: run[name] for name in ("cpu_s", "wall_s", "added_mb")}
+    times = {name: run[name] for name in ("cpu_s", "system_s", "wall_s", "added_mb")}
     return times | {
         "docs_per_cpu_s": count / run["cpu_s"],
         "mb_per_cpu_s": size / 1e6 / run["cpu_s"],

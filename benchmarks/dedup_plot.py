@@ -7,7 +7,7 @@ from html import escape
 
 Line = Sequence[tuple[float, float]]
 
-_WIDTH, _HEIGHT = 640, 320
+_WIDTH, _HEIGHT = 680, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 436, 24, 272
 # Colours that differ to colour-blind eyes: Okabe and Ito, Color Universal Design (2008).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
