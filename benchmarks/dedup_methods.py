@@ -1,10 +1,11 @@
-"""Near duplicates with one library, on one core: ``python dedup_methods.py METHOD DOCUMENTS``.
+"""Near duplicates with one library: ``python dedup_methods.py METHOD JOB RESULT``.
 
-Reads documents as a JSON list and prints one JSON object: seconds of CPU and of wall time, memory
-that was added, and for each document the one that it duplicates and its cluster. All methods apply
+Reads a `Job` and writes one JSON object: seconds of CPU and of wall time, memory that was added,
+and for each document the one that it duplicates and its cluster. synth, datasketch and rensa apply
 the rule of `synth.algorithms.minhash.near_duplicates`, with the same shingles of the same texts,
-bands and threshold, and verify with the Jaccard similarity of the shingle sets. Runs under the
-interpreter of each library, so it needs nothing else.
+bands and threshold, and verify with the Jaccard similarity of the shingle sets; text-dedup and
+datatrove (`dedup_rivals`) do what they do. Runs under the interpreter of each library, so it needs
+nothing else.
 """
 
 from __future__ import annotations
@@ -12,40 +13,48 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+from dedup_job import NGRAM, NUM_PERM, Clock, Found, Job, Method
+from dedup_rivals import datatrove, text_dedup, text_dedup_with_its_bands
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from synth.algorithms.text import jaccard, normalized, shingles
 
-THRESHOLD, NUM_PERM, BANDS, ROWS, NGRAM = 0.8, 128, 21, 6, 5
-
 Sets = Iterable[frozenset[str]]
-# For each document the one that it duplicates or -1, and the first of its cluster.
-Found = tuple[list[int], list[int]]
-Run = Callable[[], Found]
 
 
-def synth(texts: list[str], verify: Literal["none", "jaccard"] = "jaccard") -> Run:
+def synth(job: Job, clock: Clock, verify: Literal["none", "jaccard"] = "jaccard") -> Found:
+    """Ours; with several threads, the signatures of parts of the texts are made side by side."""
+    import numpy as np
     import pyarrow as pa
 
-    from synth.algorithms.minhash import near_duplicates
+    from synth.algorithms.minhash import near_duplicates, signatures
+    from synth.algorithms.near_duplicates import Settings, found_duplicates
 
+    order = np.arange(len(job.texts))
+    settings = Settings(job.threshold, (job.bands, job.rows), NUM_PERM, NGRAM, "word", verify)
     # Loads the compiled code: a fixed second, not work for a document.
-    near_duplicates(pa.array(["a b", "a b c", "é"]), range(3), THRESHOLD, ngram=1)
-    array = pa.array(texts)
+    near_duplicates(pa.array(["a b", "a b c", "é"]), range(3), job.threshold, ngram=1)
+    texts = pa.array(job.texts)
+    with clock:
+        made = None
+        if job.threads > 1:
+            size = -(-len(texts) // job.threads)
+            parts = [texts[at : at + size] for at in range(0, len(texts), size)]
+            sign = partial(signatures, num_perm=NUM_PERM, ngram=NGRAM)
+            with ThreadPoolExecutor(job.threads) as pool:
+                made = np.concatenate(list(pool.map(sign, parts)))
+        found = found_duplicates(texts, order, settings, made=made)
+    return found.of.tolist(), found.cluster.tolist()
 
-    def run() -> Found:
-        found = near_duplicates(array, range(len(texts)), THRESHOLD, NUM_PERM, NGRAM, verify=verify)
-        return found.of.tolist(), found.cluster.tolist()
 
-    return run
-
-
-def datasketch(texts: list[str]) -> Run:
+def datasketch(job: Job, clock: Clock) -> Found:
     import xxhash
     from datasketch import MinHash, MinHashLSH
 
@@ -53,15 +62,16 @@ def datasketch(texts: list[str]) -> Run:
         encoded = ([shingle.encode() for shingle in one] for one in sets)
         yield from MinHash.generator(encoded, num_perm=NUM_PERM, hashfunc=xxhash.xxh32_intdigest)
 
-    index = MinHashLSH(num_perm=NUM_PERM, params=(BANDS, ROWS))
-    return lambda: by_python(texts, signatures, index)
+    index = MinHashLSH(num_perm=NUM_PERM, params=(job.bands, job.rows))
+    with clock:
+        return by_python(job, signatures, index)
 
 
-def rensa(texts: list[str]) -> Run:
+def rensa(job: Job, clock: Clock) -> Found:
     from rensa import RMinHash, RMinHashLSH
 
     # It wants as many values as its bands use.
-    num_perm = BANDS * ROWS
+    num_perm = job.bands * job.rows
 
     def signatures(sets: Sets) -> Iterator[Any]:
         for one in sets:
@@ -69,19 +79,20 @@ def rensa(texts: list[str]) -> Run:
             signature.update(list(one))
             yield signature
 
-    index = RMinHashLSH(threshold=THRESHOLD, num_perm=num_perm, num_bands=BANDS)
-    return lambda: by_python(texts, signatures, index)
+    index = RMinHashLSH(threshold=job.threshold, num_perm=num_perm, num_bands=job.bands)
+    with clock:
+        return by_python(job, signatures, index)
 
 
 def by_python(
-    texts: list[str],
+    job: Job,
     signatures: Callable[[Sets], Iterator[Any]],
     index: Any,  # noqa: ANN401  (of either library)
 ) -> Found:
     """The rule in Python, around a library's signatures and its empty index."""
-    clean = [normalized(text) for text in texts]
+    clean = [normalized(text) for text in job.texts]
     sets = [shingles(text, NGRAM, "word") for text in clean]
-    of, parents = [-1] * len(texts), list(range(len(texts)))
+    of, parents = [-1] * len(clean), list(range(len(clean)))
     first: dict[str, int] = {}
 
     def root(at: int) -> int:
@@ -98,51 +109,35 @@ def by_python(
         best = 0.0
         for other in sorted(index.query(signature)):
             score = jaccard(sets[at], sets[other])
-            if score >= THRESHOLD:
+            if score >= job.threshold:
                 low, high = sorted((root(at), root(other)))
                 parents[high] = low
                 if score > best:
                     best, of[at] = score, other
         if of[at] < 0:
             index.insert(at, signature)
-    return of, [root(at) for at in range(len(texts))]
+    return of, [root(at) for at in range(len(clean))]
 
 
-METHODS: dict[str, Callable[[list[str]], Run]] = {
+METHODS: dict[str, Method] = {
     "synth": synth,
-    "synth, verify: none": lambda texts: synth(texts, "none"),
+    "synth, verify: none": partial(synth, verify="none"),
     "rensa": rensa,
     "datasketch": datasketch,
+    "text-dedup": text_dedup,
+    "text-dedup, its own bands": text_dedup_with_its_bands,
+    "datatrove": datatrove,
 }
 
 
-def _reset_peak_mb() -> float:
-    """Forgets the peak of memory, which is from now on what the process has."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _peak_mb()
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
 def main() -> None:
-    method, path = sys.argv[1:]
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    run = METHODS[method](json.loads(Path(path).read_text()))
-    before = _reset_peak_mb()
-    cpu, wall = time.process_time(), time.perf_counter()
-    of, cluster = run()
-    result = {
-        "cpu_s": time.process_time() - cpu,
-        "wall_s": time.perf_counter() - wall,
-        "added_mb": _peak_mb() - before,
-        "of": of,
-        "cluster": cluster,
-    }
-    print(json.dumps(result))
+    method, job_path, result_path = sys.argv[1:]
+    job, clock = Job.read(Path(job_path)), Clock()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-job.threads :])
+    of, cluster = METHODS[method](job, clock)
+    names = ("cpu_s", "system_s", "wall_s", "added_mb")
+    times = {name: getattr(clock, name) for name in names}
+    Path(result_path).write_text(json.dumps(times | {"of": of, "cluster": cluster}))
 
 
 if __name__ == "__main__":
