@@ -49,9 +49,10 @@ export: {format: documents}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--docs", type=int, nargs="+", default=_SIZES)
+    parser.add_argument("--data", type=Path, help="folder of real documents; else those we ship")
     args = parser.parse_args()
     runs = []
-    base = documents(min(_BASE, max(args.docs)))
+    base = documents(min(_BASE, max(args.docs)), args.data)
     for count in args.docs:
         runs.append(_measured(base, count))
         print(json.dumps(runs[-1]), flush=True)
@@ -60,7 +61,8 @@ def main() -> None:
         "machine": machine(),
         "packages": versions(*_PACKAGES),
         "load": load(),
-        "command": f"python benchmarks/dedup_run.py --docs {' '.join(map(str, args.docs))}",
+        "command": f"python benchmarks/dedup_run.py --docs {' '.join(map(str, args.docs))}"
+        f"{' --data DATA' if args.data else ''}",
         "runs": runs,
     }
     path = _RESULTS / "dedup-run.json"
