@@ -82,9 +82,9 @@ class VllmModel:
             self._llm = AsyncLLM.from_engine_args(args)
         except (VLLMError, ValueError, TypeError, OSError, RuntimeError) as error:
             raise EngineError(f"vLLM cannot start {spec.model}: {_last_line(error)}") from error
-        children = multiprocessing.active_children()
-        self._guard = Guard([child.pid for child in children if child.pid], _SILENT_S)
-        self._pids = _with_descendants(children)
+        # The worker of an engine that is killed would live on, and keep its memory and a core.
+        self._pids = _with_descendants(multiprocessing.active_children())
+        self._guard = Guard(self._pids, _SILENT_S)
         self._spec = spec
         self._numbers = count()
         self._max_len = self._llm.model_config.max_model_len
