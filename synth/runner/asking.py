@@ -39,7 +39,7 @@ _SILENT_S = 45.0
 _FRUITLESS_STARTS = 5
 _DRAIN_POLL_S = 0.2
 # When something broke, replies that others wait for are waited for no longer than this.
-_DRAIN_S = 60.0
+_DRAIN_S = 10.0
 # Rows that an early stop for too many failures looks back on.
 _WINDOW_ROWS = 200
 # The fewest rows that say anything about a share of failures.
