@@ -17,6 +17,7 @@ from synth.algorithms.shingling import (
     sort_distinct,
     sort_room,
 )
+from synth.algorithms.union import join, point_to_roots
 
 # Exact comparisons for one text; of more candidates the most similar by their signatures. Only a
 # collection made of texts just below the threshold has more.
@@ -82,7 +83,7 @@ class _Scratch(NamedTuple):
 
 
 @kernel
-def keep(  # noqa: C901, PLR0912  (one loop of compiled code)
+def keep(
     corpus: Corpus, buckets: Buckets, rule: Rule, shingling: Shingling
 ) -> tuple[Index, Floats, Floats, Index]:
     """What each text repeats.
@@ -122,7 +123,7 @@ def keep(  # noqa: C901, PLR0912  (one loop of compiled code)
             compares = rule.verifies and other >= corpus.textless
             score = _jaccard(pool, sets[at], sets[other]) if compares else alike
             if score >= rule.threshold:
-                _link(parents, at, other)
+                join(parents, at, other)
                 if score > best or (score == best and other < of[at]):
                     best, of[at], similarity[at], estimate[at] = score, other, score, alike
         if of[at] < 0:
@@ -130,9 +131,7 @@ def keep(  # noqa: C901, PLR0912  (one loop of compiled code)
         else:
             # The set of a text that is not kept is not needed again.
             used = before
-    for at in range(count):
-        # Parents come before their children.
-        parents[at] = parents[parents[at]]
+    point_to_roots(parents)
     return of, similarity, estimate, parents
 
 
@@ -253,18 +252,3 @@ def _jaccard(pool: Words, one: Index, other: Index) -> float:
         left += low <= high
         right += high <= low
     return float(shared / (one[1] - one[0] + other[1] - other[0] - shared))
-
-
-@kernel
-def _link(parents: Index, one: int, other: int) -> None:
-    """Joins two clusters; the text visited first names the cluster."""
-    one, other = _root(parents, one), _root(parents, other)
-    parents[max(one, other)] = min(one, other)
-
-
-@kernel
-def _root(parents: Index, at: int) -> int:
-    while parents[at] != at:
-        parents[at] = parents[parents[at]]
-        at = parents[at]
-    return at

@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.algorithms.candidates import band_keys
-from synth.algorithms.kernel import Index, Words, kernel
+from synth.algorithms.kernel import Index, Words
 from synth.algorithms.shingling import Signatures
+from synth.algorithms.union import join_all, point_to_roots
 
 # Members of a bucket are compared with at most so many that follow them, the nearest first, and
 # only as long as nothing links them: a bucket of copies takes one comparison a member.
 _MOST_STEPS = 64
 # Pairs whose signatures are gathered at once: 2 x 4 MB.
 _PAIRS = 8192
+_HALF = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,11 @@ def keys(signatures: Signatures, bands: int, rows: int, ranges: int) -> list[Key
         ranges: Parts of equal width.
     """
     found: list[list[tuple[NDArray[np.int32], Words]]] = [[] for _ in range(ranges)]
-    width = np.uint64(2**64 // ranges if ranges > 1 else 2**64 - 1)
     for band in range(bands):
         of_band = band_keys(signatures, band, rows)
-        place = np.minimum(of_band // width, np.uint64(ranges - 1)).astype(np.int64)
+        place = (of_band >> _HALF) * np.uint64(ranges) >> _HALF
         for one in range(ranges):
-            texts = np.flatnonzero(place == one) if ranges > 1 else np.arange(len(place))
+            texts = np.flatnonzero(place == one)
             found[one].append((texts.astype(np.int32), of_band[texts]))
     return [
         Keys(
@@ -93,24 +94,25 @@ def linked(
         same = np.flatnonzero(of_texts[step:] == of_texts[:-step])
         if not len(same):
             break
-        roots = _roots(parents)
-        pairs = same[roots[same] != roots[same + step]]
+        point_to_roots(parents)
+        pairs = same[parents[same] != parents[same + step]]
         for at in range(0, len(pairs), _PAIRS):
             one, other = pairs[at : at + _PAIRS], pairs[at : at + _PAIRS] + step
             equal = (read(texts[one]) == read(texts[other])).sum(axis=1)
             near = equal >= least_equal
-            _join(parents, one[near], other[near])
-    roots = _roots(parents)
-    joined = np.flatnonzero(roots != np.arange(len(texts)))
-    return texts[joined], texts[roots[joined]]
+            join_all(parents, one[near], other[near])
+    point_to_roots(parents)
+    joined = np.flatnonzero(parents != np.arange(len(texts)))
+    return texts[joined], texts[parents[joined]]
 
 
 def merged(links: Iterable[tuple[Index, Index]], count: int) -> Index:
     """The lowest number of the component of each of `count` texts."""
     parents = np.arange(count)
     for one, other in links:
-        _join(parents, one, other)
-    return _roots(parents)
+        join_all(parents, one, other)
+    point_to_roots(parents)
+    return parents
 
 
 def groups(roots: Index, searched: NDArray[np.bool_], most: int) -> tuple[NDArray[np.int32], int]:
@@ -131,26 +133,3 @@ def groups(roots: Index, searched: NDArray[np.bool_], most: int) -> tuple[NDArra
     _, piece_of_root[several] = np.unique(begins // most, return_inverse=True)
     pieces = np.where(searched, piece_of_root[roots], -1).astype(np.int32)
     return pieces, int(piece_of_root.max(initial=-1)) + 1
-
-
-@kernel
-def _join(parents: Index, ones: Index, others: Index) -> None:
-    for at in range(len(ones)):
-        one, other = _root(parents, ones[at]), _root(parents, others[at])
-        parents[max(one, other)] = min(one, other)
-
-
-@kernel
-def _root(parents: Index, at: int) -> int:
-    while parents[at] != at:
-        parents[at] = parents[parents[at]]
-        at = parents[at]
-    return at
-
-
-@kernel
-def _roots(parents: Index) -> Index:
-    for at in range(len(parents)):
-        # Parents come before their children.
-        parents[at] = parents[parents[at]]
-    return parents.copy()
