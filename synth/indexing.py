@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth.algorithms.minhash import bands, signatures
+from synth.algorithms.minhash import bands
 from synth.algorithms.signature_table import TEXT_HASH, as_columns, signature_column
 from synth.algorithms.text import Unit
 from synth.core import rows
@@ -129,11 +129,11 @@ class DedupIndex:
         Args:
             table: Columns `id` and `text`, without nulls.
         """
-        from synth.algorithms.exact import READERS_PARTS, hashes_of
+        from synth.algorithms.near_duplicates import known_texts
 
         texts = table.column("text").combine_chunks()
-        made = signatures(texts, self.num_perm, self.ngram, self.unit)
-        hashes, cells = as_columns(hashes_of(texts, READERS_PARTS), made)
+        made = known_texts(texts, self.num_perm, self.ngram, self.unit)
+        hashes, cells = as_columns(made.hashes, made.signatures)
         schema = pa.schema([rows.ID, TEXT_HASH, self.column])
         ids = table.column("id").combine_chunks().cast(pa.string())
         out = io.BytesIO()

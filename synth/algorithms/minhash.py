@@ -48,6 +48,12 @@ class Duplicates:
     equal: NDArray[np.bool_]
     cluster: NDArray[np.int64]
 
+    @property
+    def shared_cluster(self) -> NDArray[np.int64]:
+        """`cluster`, -1 for a text that is alone in its own."""
+        sizes = np.bincount(self.cluster, minlength=len(self.cluster))
+        return np.where(sizes[self.cluster] < 2, -1, self.cluster)
+
 
 def bands(threshold: float, num_perm: int) -> tuple[int, int]:
     """The most selective (bands, rows) that find a pair at the threshold with `DETECTION`.
@@ -105,12 +111,9 @@ def signatures(
     Returns:
         Hash values, shape (texts, num_perm).
     """
-    from synth.algorithms.shingling import Shingling, minhash
-    from synth.algorithms.text_buffer import normalized_texts
+    from synth.algorithms.near_duplicates import known_texts
 
-    clean = normalized_texts(texts)
-    shingling = Shingling(ngram, unit == "char")
-    return minhash(clean.data, clean.starts, clean.ends, shingling, permutations(num_perm))
+    return known_texts(texts, num_perm, ngram, unit).signatures
 
 
 def near_duplicates(  # noqa: PLR0913  (each is a setting)

@@ -55,7 +55,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Texts of another collection, of which only hashes and signatures are kept.
+    """Texts by their hashes and signatures alone.
 
     Attributes:
         hashes: 128 bits of each normalised text, shape (known, 2).
@@ -164,6 +164,21 @@ def _signatures(
         return made[at]
     lanes = permutations(settings.num_perm)
     return minhash(clean.data, clean.starts[at], clean.ends[at], shingling, lanes)
+
+
+def known_texts(texts: pa.Array, num_perm: int, ngram: int, unit: Unit) -> Known:
+    """Hashes and signatures of texts, which are read once.
+
+    Args:
+        texts: Arrow strings.
+        num_perm: Hash values in a signature.
+        ngram: Words or characters in a shingle.
+        unit: What a shingle is made of.
+    """
+    clean = normalized_texts(texts)
+    shingling, lanes = Shingling(ngram, unit == "char"), permutations(num_perm)
+    signatures = minhash(clean.data, clean.starts, clean.ends, shingling, lanes)
+    return Known(text_hashes(clean), signatures)
 
 
 def text_hashes(clean: TextBuffer) -> Words:

@@ -40,7 +40,7 @@ def as_columns(
     return _binary(np.ascontiguousarray(hashes).view(np.uint8)), _binary(cells)
 
 
-def known_texts(
+def as_arrays(
     hashes: pa.ChunkedArray, signatures: pa.ChunkedArray
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
     """Hashes, shape (texts, 2), and signatures, shape (texts, num_perm), read from their cells."""

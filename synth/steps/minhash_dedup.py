@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
 from synth.algorithms.minhash import Verify, bands
-from synth.algorithms.signature_table import TEXT_HASH, known_texts, signature_column
+from synth.algorithms.signature_table import TEXT_HASH, as_arrays, signature_column
 from synth.algorithms.text import Unit
 from synth.core import rows
 from synth.core.rows import Table
@@ -116,7 +116,7 @@ class MinhashDedup(CopyStep):
         from synth.algorithms.near_duplicates import Known
 
         column = signature_column(self.num_perm, self.ngram.n, self.ngram.unit)
-        return Known(*known_texts(table.column(TEXT_HASH.name), table.column(column.name)))
+        return Known(*as_arrays(table.column(TEXT_HASH.name), table.column(column.name)))
 
     def whole(self, table: Table, other: Table | None = None) -> Table:
         """The same rows; those that repeat another dropped, those without text as ``no_<column>``.
@@ -146,7 +146,7 @@ class MinhashDedup(CopyStep):
             jaccard=found.jaccard[own],
             estimated=found.estimated[own],
             equal=found.equal[own],
-            cluster=named(ids, np.where(_alone(found.cluster), -1, found.cluster)[own]),
+            cluster=named(ids, found.shared_cluster[own]),
         )
 
     def told(
@@ -182,8 +182,3 @@ class MinhashDedup(CopyStep):
             table = rows.with_column(table, field, values)
         table = rows.mark_dropped(table, equal, "exact_duplicate")
         return rows.mark_dropped(table, ~stays, "near_duplicate")
-
-
-def _alone(cluster: NDArray[np.int64]) -> NDArray[np.bool_]:
-    alone: NDArray[np.bool_] = (np.bincount(cluster, minlength=len(cluster)) < 2)[cluster]
-    return alone

@@ -12,10 +12,15 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from synth.algorithms.exact import READERS_PARTS, hashes_of
 from synth.algorithms.linking import Keys, groups, keys, linked, merged
-from synth.algorithms.minhash import Duplicates, signatures
-from synth.algorithms.near_duplicates import Known, Settings, found_duplicates, with_copies
+from synth.algorithms.minhash import Duplicates
+from synth.algorithms.near_duplicates import (
+    Known,
+    Settings,
+    found_duplicates,
+    known_texts,
+    with_copies,
+)
 from synth.core.rows import Table
 from synth.steps.copies_on_ray import (
     Corpus,
@@ -53,8 +58,7 @@ def minhash_on_ray(step: MinhashDedup, dataset: Dataset, tables: Mapping[str, Da
     searched = corpus.valid & (corpus.first == np.arange(len(corpus.first)))
     pieces, count = _pieces(asked, corpus, searched, settings, ranges)
     found = _searched(step, asked, corpus, pieces, count)
-    alone = np.bincount(found.cluster, minlength=len(found.cluster))[found.cluster] < 2
-    cluster = np.where(alone, -1, found.cluster)
+    cluster = found.shared_cluster
     tell = ray.remote(_told_near).options(num_cpus=1)
     return as_dataset(
         [
@@ -145,19 +149,14 @@ def _signed(table: Table, step: MinhashDedup, ranges: int, *, given: bool) -> tu
     """Facts, signatures and keys of a block."""
     settings = step.settings
     if given and step.index is not None:
-        known = step.known(table)
-        facts = Facts(
-            table.column("id").combine_chunks(),
-            np.ones(len(known.hashes), np.bool_),
-            known.hashes,
-            None,
-        )
-        made = known.signatures
+        made = step.known(table)
+        valid = np.ones(table.num_rows, np.bool_)
+        facts = Facts(table.column("id").combine_chunks(), valid, made.hashes, None)
     else:
         texts = texts_of(table, step, given=given)
-        made = signatures(texts, settings.num_perm, settings.ngram, settings.unit)
-        facts = facts_of(table, texts, step, hashes_of(texts, READERS_PARTS), given=given)
-    return (facts, made, *keys(made, *settings.bands, ranges))
+        made = known_texts(texts, settings.num_perm, settings.ngram, settings.unit)
+        facts = facts_of(table, texts, step, made.hashes, given=given)
+    return (facts, made.signatures, *keys(made.signatures, *settings.bands, ranges))
 
 
 def _linked(
