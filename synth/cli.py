@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast, get_args
 
 import typer
 from rich.console import Console
@@ -269,13 +269,13 @@ def dedup_index(  # noqa: PLR0913  (each is a flag)
 ) -> None:
     """Index a corpus, so that later runs drop what repeats it (minhash_dedup with `index`)."""
     with _sentences(debug=debug):
+        from synth.algorithms.text import Unit
         from synth.indexing import DedupIndex, build_index, source_at
         from synth.inputs.files import Folder
 
-        if unit not in ("word", "char"):
-            raise RecipeError(f"--unit got {unit!r}; give word or char")
-        kind: Literal["word", "char"] = "word" if unit == "word" else "char"
-        index = DedupIndex(Folder(out), num_perm, ngram, kind)
+        if unit not in get_args(Unit):
+            raise RecipeError(f"--unit got {unit!r}; give {' or '.join(get_args(Unit))}")
+        index = DedupIndex(Folder(out), num_perm, ngram, cast("Unit", unit))
         added = build_index(index, source_at(source, column, id_column))
         print(  # noqa: T201
             f"{out}: {added.texts:,} texts added, {added.known:,} were there, {added.unusable:,} "

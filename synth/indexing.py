@@ -25,6 +25,7 @@ from synth.core import rows
 from synth.core.errors import SourceError, StorageError
 from synth.core.rows import Table
 from synth.inputs.files import Folder, find_files
+from synth.inputs.readers import ENDINGS
 from synth.inputs.sources import JsonlSource, ParquetSource, SourceSpec, TextSource
 from synth.inputs.tables import read_tables
 
@@ -191,14 +192,9 @@ def source_at(path: str, text: str, row_id: str | None) -> SourceSpec:
     """
     columns = {"text": text, **({} if row_id is None else {"id": row_id})}
     given: dict[str, Any] = {"path": path, "columns": columns}
-    packed = ("", ".gz", ".bz2", ".xz", ".zst")
-    for kind, make, endings in (
-        ("parquet", ParquetSource, (".parquet",)),
-        ("jsonl", JsonlSource, tuple(f".jsonl{end}" for end in packed)),
-        ("text", TextSource, tuple(f"{one}{end}" for one in (".txt", ".md") for end in packed)),
-    ):
-        _, files = find_files(path, endings)
-        if any(file.endswith(endings) for file in files):
+    for kind, make in (("parquet", ParquetSource), ("jsonl", JsonlSource), ("text", TextSource)):
+        _, files = find_files(path, ENDINGS[kind])
+        if any(file.endswith(ENDINGS[kind]) for file in files):
             return make(kind=kind, **given)
     raise SourceError(
         f"there is no Parquet, JSON Lines or text file at {path}; give a file, folder or glob"

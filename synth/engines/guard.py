@@ -29,6 +29,10 @@ for pid in ended:
 """
 
 
+# Whole seconds without a beat, after the first one, that prove a hang.
+SILENT_S = 45
+
+
 class Guard:
     """Kills the children of this process when it ends, and all of them when it hangs.
 
@@ -37,11 +41,10 @@ class Guard:
 
     Args:
         children: Ids of the processes that must not outlive this one.
-        silent_s: Whole seconds without a beat, after the first one, that prove a hang.
     """
 
-    def __init__(self, children: Sequence[int], silent_s: float) -> None:
-        told = [int(silent_s), os.getpid(), *children]
+    def __init__(self, children: Sequence[int] = ()) -> None:
+        told = [SILENT_S, os.getpid(), *children]
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _PROGRAM, *map(str, told)],
             stdin=subprocess.PIPE,

@@ -17,7 +17,7 @@ import orjson
 from synth.core.chat import Completion, Message, Request, Sampling
 from synth.core.errors import EngineError, RequestRefused
 from synth.engines.bundled import local_model
-from synth.engines.guard import Guard
+from synth.engines.guard import SILENT_S, Guard
 from synth.engines.specs import VllmSpec
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _CPU_ARGS: dict[str, str | int | float | bool] = {
 }
 # An engine that is silent for so long, and used less CPU meanwhile than this, is dead; one that
 # works may be silent longer, as in a long prefill on a slow CPU.
-_SILENT_S, _WORKING_S, _BUSY_S = 45.0, 1.0, 600.0
+_WORKING_S, _BUSY_S = 1.0, 600.0
 _BEAT_S = 5.0
 # Tokenising this much text takes milliseconds, in which no other request would be read.
 _LONG_CHARS = 20_000
@@ -84,7 +84,7 @@ class VllmModel:
             raise EngineError(f"vLLM cannot start {spec.model}: {_last_line(error)}") from error
         # The worker of an engine that is killed would live on, and keep its memory and a core.
         self._pids = _with_descendants(multiprocessing.active_children())
-        self._guard = Guard(self._pids, _SILENT_S)
+        self._guard = Guard(self._pids)
         self._spec = spec
         self._numbers = count()
         self._max_len = self._llm.model_config.max_model_len
@@ -137,7 +137,7 @@ class VllmModel:
             while not (await asyncio.wait([answer], timeout=_BEAT_S))[0]:
                 self._guard.beat()
                 now = time.monotonic()
-                if now - judged < _SILENT_S:
+                if now - judged < SILENT_S:
                     continue
                 judged, silent_s = now, now - started
                 worked_s, spent_s = self._cpu_s() - spent_s, self._cpu_s()

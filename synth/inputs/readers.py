@@ -21,6 +21,13 @@ from synth.inputs.files import find_files, open_binary
 from synth.inputs.sources import HubSource, JsonlSource, ParquetSource, SourceSpec, TextSource
 
 PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
+# How the names of a source's files end, by its kind.
+ENDINGS = {
+    "parquet": (".parquet",),
+    "dedup_index": (".parquet",),
+    "jsonl": tuple(f"{e}{p}" for e in (".jsonl", ".ndjson") for p in PACKED),
+    "text": tuple(f"{e}{p}" for e in (".txt", ".md") for p in PACKED),
+}
 BATCH_ROWS = 1024
 # Told apart by content below this size and by size, time, head and tail above it.
 _HASHED_WHOLE_BYTES = 64 << 20
@@ -104,15 +111,9 @@ def _located(spec: JsonlSource | ParquetSource | TextSource, base: Path) -> str:
 
 
 def _files(spec: JsonlSource | ParquetSource | TextSource, base: Path) -> tuple[Any, list[str]]:
-    endings = {
-        "jsonl": tuple(f"{e}{p}" for e in (".jsonl", ".ndjson") for p in PACKED),
-        "parquet": (".parquet",),
-        "dedup_index": (".parquet",),
-        "text": tuple(f"{e}{p}" for e in (".txt", ".md") for p in PACKED),
-    }[spec.kind]
     path = _located(spec, base)
     try:
-        fs, files = find_files(path, endings)
+        fs, files = find_files(path, ENDINGS[spec.kind])
     except (OSError, ValueError, ImportError) as error:
         raise SourceError(f"cannot look for {path}: {error}") from error
     if not files:

@@ -33,8 +33,6 @@ from synth.steps.reply import Parsed
 
 # How often an asker tells the meter what it has done, and hears whether to stop.
 _BEAT_S = 1.0
-# An asker whose event loop is silent for so long hangs: it is ended, and Ray starts another.
-_SILENT_S = 45.0
 # Askers of a step may start so many times each without finishing a batch.
 _FRUITLESS_STARTS = 5
 _DRAIN_POLL_S = 0.2
@@ -126,6 +124,10 @@ class Asker:
         self._beating: asyncio.Task[None] | None = None
 
     async def __call__(self, batch: Table) -> AsyncIterator[Table]:
+        """The step's rows for a batch, as Ray Data wants them of an asynchronous class."""
+        yield await self.ask(batch)
+
+    async def ask(self, batch: Table) -> Table:
         """The step's rows for a batch of input rows, with its tally."""
         generation, spent = self._generation, _Spent()
         await self._live()
@@ -150,13 +152,7 @@ class Asker:
         self._counts.rows += batch.num_rows
         await asyncio.to_thread(self._writer.flush)
         await self._beat()
-        yield with_tally(made.rows, made.is_new, replaced, spent.usage())
-
-    async def ask(self, batch: Table) -> Table:
-        """The same for a caller that is not Ray Data."""
-        async for made in self(batch):
-            return made
-        raise TypeError("a batch without rows")
+        return with_tally(made.rows, made.is_new, replaced, spent.usage())
 
     async def _live(self) -> None:
         """Tells the meter that this worker is there, now and from now on.
@@ -217,8 +213,7 @@ class Asker:
         model = self._models[name]
         async with model.slots:
             if self._stop is not None:
-                kind = EngineError if self._stop.failed else RunStopped
-                raise kind(self._stop.reason)
+                raise self._stop.error()
             spent.asked()
             self._under_way += 1
             try:
@@ -265,7 +260,7 @@ def _guarded() -> Guard | None:
     # What is imported by now stays: a fifth of the time went into looking through it again.
     gc.collect()
     gc.freeze()
-    return Guard([], _SILENT_S)
+    return Guard()
 
 
 def _in_flight(spec: ModelSpec) -> int:

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from synth.core.chat import Completion, Request
 from synth.core.errors import EngineError, RequestRefused, SynthError
-from synth.engines.guard import Guard
+from synth.engines.guard import SILENT_S, Guard
 from synth.engines.load import EngineArgs, load_encoder, load_llm, load_scorer
 from synth.engines.specs import CrossEncoderSpec, ModelSpec, OpenAISpec, VllmSpec
 from synth.runner.meter import MeterHandle
 
 _CHECK_EVERY_S = 5.0
 # A call to an encoder that uses less CPU than this in so long is stuck.
-_SILENT_S, _WORKING_S = 45.0, 1.0
+_WORKING_S = 1.0
 _LOG_TAIL_BYTES = 256 << 10
 _EXCEPTION = re.compile(r"\b\w*(?:Error|Exception|Killed|OutOfMemory)\b: .+")
 
@@ -123,7 +123,7 @@ class EncoderEngine(_Loaded):
     ) -> None:
         super().__init__(name, spec, engine_args, meter)
         self._calls, self._busy = 0, False
-        self._guard = Guard([], _SILENT_S)
+        self._guard = Guard()
         threading.Thread(target=self._watch, daemon=True, name="watch").start()
 
     def ready(self) -> str | None:
@@ -159,7 +159,7 @@ class EncoderEngine(_Loaded):
             idle = not self._busy or self._calls != calls
             if idle or time.process_time() - spent_s > _WORKING_S:
                 calls, judged, spent_s = self._calls, time.monotonic(), time.process_time()
-            elif time.monotonic() - judged > _SILENT_S:
-                words = f"the encoder did not answer for {_SILENT_S:.0f} s"
+            elif time.monotonic() - judged > SILENT_S:
+                words = f"the encoder did not answer for {SILENT_S} s"
                 ray.get(self._meter.last_words.remote(self._name, words))
                 os._exit(1)

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutError, RayError
 
-from synth.core.errors import EngineError, RunStopped
+from synth.core.errors import EngineError
 from synth.engines.load import EngineArgs
 from synth.engines.specs import ModelSpec, VllmSpec
 from synth.engines.vllm import environment
@@ -162,7 +162,7 @@ class EnginePool:
                 break
             except GetTimeoutError:
                 if stop := ray.get(self._meter.reason_to_stop.remote()):
-                    raise RunStopped(stop.reason) from None
+                    raise stop.error() from None
                 waited += _STOP_POLL_S
                 if waited % _PLACEMENT_PATIENCE_S < _STOP_POLL_S:
                     self._check_place(name, waited)
@@ -189,6 +189,17 @@ class EnginePool:
                 f"{self._placement.engines_of(name)} engines; the cluster has {have:g}; lower "
                 "--engines or --gpus-per-engine"
             )
+
+
+def obituary(name: str, words: str | None) -> str:
+    """The sentence for a model whose engine is dead for good.
+
+    Args:
+        name: The model's name in the recipe.
+        words: What the engine said last.
+    """
+    said = words or "it left no message; look into _logs/ of the run"
+    return f"model {name!r}: its engine died {RESTARTS + 1} times; the last time: {said}"
 
 
 def _needs_process(spec: ModelSpec) -> bool:

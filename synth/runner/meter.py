@@ -11,6 +11,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from synth.core.errors import EngineError, RunStopped, SynthError
+
 # An asker that has not been heard of for so long is dead, or as good as.
 _LOST_AFTER_S = 10.0
 
@@ -60,6 +62,10 @@ class Stop:
 
     reason: str
     failed: bool = False
+
+    def error(self) -> SynthError:
+        """What a worker raises that hears of it."""
+        return EngineError(self.reason) if self.failed else RunStopped(self.reason)
 
 
 @dataclass(slots=True)

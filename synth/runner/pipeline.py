@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import ray
 
-from synth.core.errors import RunStopped
 from synth.core.step import MapStep
 from synth.plan import Plan, PlannedSource, PlannedStep
 from synth.runner.display import Display
@@ -42,9 +41,8 @@ def run_steps(machine: Machine, display: Display) -> None:
 
 
 def _run_group(steps: Sequence[PlannedStep], machine: Machine, display: Display) -> None:
-    reason = ray.get(machine.meter.reason_to_stop.remote())
-    if reason is not None:
-        raise RunStopped(reason.reason)
+    if stop := ray.get(machine.meter.reason_to_stop.remote()):
+        raise stop.error()
     record = machine.folder.record(machine.folder.plan.table(steps[0].reads))
     display.started([step.name for step in steps], record.rows_out if record else None)
     if isinstance(steps[0].step, MapStep):

@@ -14,7 +14,7 @@ from synth.core.chat import LLM, Completion, Request
 from synth.core.errors import EngineError, RequestRefused
 from synth.engines.load import load_llm
 from synth.engines.specs import LlmSpec, ModelSpec
-from synth.runner.engines import RESTARTS, RETRY_S
+from synth.runner.engines import RETRY_S, obituary
 from synth.runner.meter import MeterHandle
 
 
@@ -43,7 +43,8 @@ class RemoteLLM:
         while True:
             alive = [at for at in range(len(self._engines)) if at not in self._dead]
             if not alive:
-                raise EngineError(await self._obituary())
+                words = await self._meter.last_words.remote(self._name)
+                raise EngineError(obituary(self._name, words))
             at = min(alive, key=self._under_way.__getitem__)
             self._under_way[at] += 1
             try:
@@ -68,11 +69,6 @@ class RemoteLLM:
         if state != self._told:
             self._told = state
             await self._meter.engine.remote(self._name, state)
-
-    async def _obituary(self) -> str:
-        words = await self._meter.last_words.remote(self._name)
-        said = words or "it left no message; look into _logs/ of the run"
-        return f"model {self._name!r}: its engine died {RESTARTS + 1} times; the last time: {said}"
 
 
 def llm_of(name: str, spec: ModelSpec, actors: Sequence[Any], meter: MeterHandle) -> LLM:

@@ -7,7 +7,6 @@ import math
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import ray
@@ -118,11 +117,12 @@ def run(  # noqa: PLR0913  (each is a choice of the caller's)
         )
         if target_rows is None:
             folder = RunFolder(make_plan(recipe, limit), job.out)
-            with _Backend(job) as backend:
-                return _run_once(backend, folder, restart_from)
+            with ExitStack() as opened:
+                return _run_once(_Backend(job, opened), folder, restart_from)
         if limit is not None:
             raise RecipeError("--limit and --target-rows exclude each other; give one of them")
-        with _Backend(job, keeps_engines=True) as backend:
+        with ExitStack() as opened:
+            backend = _Backend(job, opened, keeps_engines=True)
             return _run_until(backend, target_rows, restart_from)
 
 
@@ -142,28 +142,16 @@ class _Backend:
 
     Args:
         job: What it is for.
+        opened: Ends what is started here.
         keeps_engines: Whether engines stay after the last step that needs them.
     """
 
-    def __init__(self, job: _Job, *, keeps_engines: bool = False) -> None:
+    def __init__(self, job: _Job, opened: ExitStack, *, keeps_engines: bool = False) -> None:
         self.job = job
         self._keeps_engines = keeps_engines
-        self._open = ExitStack()
+        self._opened = opened
         self._meter: MeterHandle | None = None
         self._pool: EnginePool | None = None
-
-    def __enter__(self) -> _Backend:
-        """Starts nothing yet."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Ends what was started."""
-        self._open.close()
 
     def machine(self, folder: RunFolder) -> Machine:
         """What running the steps of a folder takes."""
@@ -171,10 +159,10 @@ class _Backend:
         if self._meter is None or self._pool is None:
             log = _log_file(folder)
             job.console.print(f"run: {folder.root.url}, log: {log}", highlight=False)
-            self._open.enter_context(chatter_to(log))
+            self._opened.enter_context(chatter_to(log))
             _check_servers(folder.plan)
             if start_ray(job.placement.address):
-                self._open.callback(ray.shutdown)
+                self._opened.callback(ray.shutdown)
             check_shared(folder.root)
             minutes = job.budget.max_minutes
             allowed_s = None if minutes is None else minutes * 60
@@ -182,8 +170,8 @@ class _Backend:
             self._pool = EnginePool(
                 folder.plan.recipe.models, job.placement, self._meter, lasting=self._keeps_engines
             )
-            self._open.callback(self._pool.stop)
-            self._open.enter_context(stop_on_interrupt(self._meter, job.console))
+            self._opened.callback(self._pool.stop)
+            self._opened.enter_context(stop_on_interrupt(self._meter, job.console))
         return Machine(folder, self._pool, job.placement, self._meter)
 
 

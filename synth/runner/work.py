@@ -25,6 +25,7 @@ from synth.engines.load import load_scorer
 from synth.engines.specs import ModelSpec, ScorerSpec
 from synth.inputs.files import Folder, storage_errors
 from synth.manifest import Part, Usage
+from synth.runner.engines import obituary
 from synth.runner.meter import MeterHandle
 from synth.runner.tally import split_tally
 
@@ -174,11 +175,8 @@ def encode(batch: Table, job: EncodeJob) -> Table:
         try:
             answers = ray.get(getattr(job.actors[at], verb).remote(asked))
         except ActorDiedError as error:
-            said = ray.get(job.meter.last_words.remote(job.step.model))
-            raise EngineError(
-                f"model {job.step.model!r}: its engine died too often; the last time: "
-                f"{said or 'it left no message; look into _logs/ of the run'}"
-            ) from error
+            words = ray.get(job.meter.last_words.remote(job.step.model))
+            raise EngineError(obituary(job.step.model, words)) from error
     else:
         answers = getattr(_local(job.spec), verb)(asked)
     done = job.step.read(batch, answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -15,14 +15,11 @@ from synth.algorithms.neighbors import Vectors, top_k
 from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
-from synth.core.step import Column, CorpusStep, Fields, Name
+from synth.core.step import Column, Fields, Name
 from synth.steps import cells
 from synth.steps.cells import Entry
 from synth.steps.made import NEGATIVES, POSITIVES
-from synth.steps.whole import in_one_task
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
+from synth.steps.whole import OneTaskStep
 
 # Candidates searched beyond those wanted, for the positives and near copies among them; a row that
 # needs more is searched again, this many times deeper each time.
@@ -30,7 +27,7 @@ _SPARE = 16
 _DEEPER = 4
 
 
-class MineNegatives(CorpusStep):
+class MineNegatives(OneTaskStep):
     """Append to each row's `negatives` the corpus texts nearest to its query.
 
     The search is exact, by inner product. Never mined are a positive (by id or text), a near copy
@@ -68,10 +65,6 @@ class MineNegatives(CorpusStep):
     def second_tables(self) -> Mapping[str, Fields]:
         """The corpus: id, text and embedding."""
         return {self.corpus: (rows.ID, rows.TEXT, pa.field(self.corpus_vector, rows.VECTOR))}
-
-    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
-        """All rows, planned lazily on Ray Data."""
-        return in_one_task(self, dataset, tables)
 
     def whole(self, table: Table, corpus: Table) -> Table:
         """The same rows with more negatives.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,17 +12,14 @@ from synth.algorithms.neighbors import nearest_others
 from synth.algorithms.order import walk
 from synth.core import rows
 from synth.core.rows import Table
-from synth.core.step import Column, CorpusStep, Fields
+from synth.core.step import Column, Fields
 from synth.steps import cells
-from synth.steps.whole import in_one_task
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
+from synth.steps.whole import OneTaskStep
 
 POSITION = pa.field("position", pa.int64())
 
 
-class OrderDocuments(CorpusStep):
+class OrderDocuments(OneTaskStep):
     """Order documents along a path of most similar neighbours, for coherent training contexts.
 
     The rows come out in the order of `position`; equal choices fall to the lower id. Drop near
@@ -51,10 +47,6 @@ class OrderDocuments(CorpusStep):
     def adds(self) -> Fields:
         """The place in the order, from 0."""
         return (POSITION,)
-
-    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
-        """All rows, planned lazily on Ray Data."""
-        return in_one_task(self, dataset, tables)
 
     def whole(self, table: Table) -> Table:
         """The same rows in their new order.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +16,13 @@ from synth.core.bundled import BUNDLED, bundled_folder
 from synth.core.errors import EngineError
 from synth.core.ids import content_id
 from synth.core.rows import Table
-from synth.core.step import Column, CorpusStep, Fields
+from synth.core.step import Column, Fields
 from synth.steps import cells
 from synth.steps.order_documents import POSITION
-from synth.steps.whole import IS_NEW, in_one_task
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
+from synth.steps.whole import IS_NEW, OneTaskStep
 
 
-class Pack(CorpusStep):
+class Pack(OneTaskStep):
     """Make one row of each window of `window_tokens` tokens, filled with documents in their order.
 
     Documents stand in the order of `position` where the rows have one, else of their ids, joined by
@@ -71,10 +68,6 @@ class Pack(CorpusStep):
             pa.field("ends", numbers),
             POSITION,
         )
-
-    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
-        """Windows and dropped documents, planned lazily on Ray Data."""
-        return in_one_task(self, dataset, tables)
 
     def whole(self, table: Table) -> Table:
         """Dropped documents and then windows, which are true in the column `IS_NEW`.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -11,18 +10,15 @@ from pydantic import Field
 from synth.algorithms.semantic import semantic_duplicates
 from synth.core import rows
 from synth.core.rows import Table
-from synth.core.step import Column, CorpusStep, Fields
+from synth.core.step import Column, Fields
 from synth.steps import cells
 from synth.steps.copies import DUPLICATE_OF, Keep, named, present_texts, ranked_by, visits
-from synth.steps.whole import in_one_task
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
+from synth.steps.whole import OneTaskStep
 
 DUPLICATE_COSINE = pa.field("duplicate_cosine", pa.float32())
 
 
-class SemanticDedup(CorpusStep):
+class SemanticDedup(OneTaskStep):
     """Keep one of all rows whose embeddings are almost the same; others drop as ``semantic_copy``.
 
     A row drops only if its own cosine to that of a row that stays reaches the threshold. The search
@@ -52,10 +48,6 @@ class SemanticDedup(CorpusStep):
     def adds(self) -> Fields:
         """The id of the row that a dropped row repeats and their cosine, null in rows that stay."""
         return (DUPLICATE_OF, DUPLICATE_COSINE)
-
-    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
-        """All rows, planned lazily on Ray Data."""
-        return in_one_task(self, dataset, tables)
 
     def whole(self, table: Table) -> Table:
         """The same rows, those that repeat another dropped.

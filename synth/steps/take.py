@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import NonNegativeInt
 
 from synth.core import rows
 from synth.core.ids import unit_interval
 from synth.core.rows import Table
-from synth.core.step import CorpusStep, Fields
-from synth.steps.whole import in_one_task
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
+from synth.core.step import Fields
+from synth.steps.whole import OneTaskStep
 
 
-class Take(CorpusStep):
+class Take(OneTaskStep):
     """Keep a number of rows, drawn by their ids; others drop as ``not_taken``.
 
     Attributes:
@@ -32,10 +28,6 @@ class Take(CorpusStep):
     def needs(self) -> Fields:
         """Nothing but the id."""
         return ()
-
-    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
-        """All rows, planned lazily on Ray Data."""
-        return in_one_task(self, dataset, tables)
 
     def whole(self, table: Table) -> Table:
         """The same rows, those not drawn dropped.

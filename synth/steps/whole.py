@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 
 from synth.core.rows import Table
-from synth.core.step import Fields
+from synth.core.step import CorpusStep, Fields
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -33,6 +33,14 @@ class WholeStep(Protocol):
     def second_tables(self) -> Mapping[str, Fields]:
         """The columns that are read of each second table."""
         ...
+
+
+class OneTaskStep(CorpusStep):
+    """A corpus step whose rows all come into one task of Ray."""
+
+    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
+        """All rows, planned lazily on Ray Data."""
+        return in_one_task(self, dataset, tables)
 
 
 def by_id(table: Table) -> Table:
