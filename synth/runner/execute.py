@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from ray.data import ActorPoolStrategy
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from synth.core import errors
 from synth.core.errors import EngineError, SynthError
@@ -339,6 +339,8 @@ def raise_ours(error: BaseException) -> None:
 
     Ray pickles an exception without its cause; what is left of ours is its line in the traceback.
     """
+    if isinstance(error, RayTaskError) and isinstance(error.cause, SynthError):
+        raise error.cause from None  # the error is one of ours as well, but says a whole traceback
     if isinstance(error, SynthError):
         raise error
     told = list(_OURS.finditer(str(error)))

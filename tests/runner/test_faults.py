@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from synth.core.errors import RunStopped, StorageError
+from synth.core.errors import EngineError, RunStopped, StorageError
 from synth.inputs.files import Folder
 from synth.manifest import read_record
-from synth.runner import Budget
+from synth.runner import Budget, Placement
 from synth.runner import run as run_recipe
 from synth.runner.lock import LOCK, RunLock
 
@@ -165,6 +165,23 @@ def test_a_budget_of_minutes_stops_a_run_that_can_go_on(
         run_recipe(str(recipe), out=str(out), budget=Budget(max_minutes=0.05))
     run_recipe(str(recipe), out=str(out))
     assert _is_whole(recipe, out)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("in_process_rows", [10_000, 0])
+def test_what_ends_a_worker_is_one_sentence_wherever_the_worker_is_fed_from(
+    in_process_rows: int, tmp_path: Path, ray_session: None
+) -> None:
+    recipe = Recipe(tmp_path, _ROWS, "{kind: fake, fail_rate: 1}", settings="attempts: 1").write()
+    with pytest.raises(EngineError) as failed:
+        run_recipe(
+            str(recipe),
+            out=str(tmp_path / "out"),
+            placement=Placement(in_process_rows=in_process_rows),
+        )
+    assert type(failed.value) is EngineError
+    assert str(failed.value).startswith("step 'again': 100% of the last")
+    assert "\n" not in str(failed.value)
 
 
 @pytest.mark.ray
