@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from ray.data import ActorPoolStrategy
-from ray.exceptions import RayError, RayTaskError
 
-from synth.core import errors
-from synth.core.errors import EngineError, SynthError
 from synth.core.step import CorpusStep, EncodeStep, MapStep
 from synth.engines.specs import ModelSpec
 from synth.inputs.tables import read_tables
@@ -26,6 +21,7 @@ from synth.runner.engines import EnginePool, Placement
 from synth.runner.feeding import ask_all
 from synth.runner.folder import RunFolder
 from synth.runner.meter import MeterHandle
+from synth.runner.raised import our_errors
 from synth.runner.work import (
     EncodeJob,
     Entry,
@@ -43,10 +39,6 @@ if TYPE_CHECKING:
 
     from ray.data import Dataset
 
-# One line of a traceback; our messages are single sentences.
-_OURS = re.compile(r"^synth\.core\.errors\.(?P<kind>\w+): (?P<message>.+)$", re.MULTILINE)
-# What was raised by whatever is not Ray, behind which Ray puts advice of its own.
-_RAISED = re.compile(r"^(?!ray\.)[\w.]*(?:Error|Exception): .+$", re.MULTILINE)
 # Rows of one Parquet part.
 _PART_ROWS = 16_384
 # Rows of a batch that goes to a model: Ray Data costs some 10 ms a batch, so not too few; a batch
@@ -265,7 +257,7 @@ def _generated_here(step: PlannedStep, rows_in: int, machine: Machine) -> list[E
     table = machine.folder.live_rows(machine.folder.plan.table(step.reads))
     size = feed.batch_rows
     batches = [table.slice(at, size) for at in range(0, table.num_rows, size)]
-    with _our_errors():
+    with our_errors():
         parts = ask_all(feed.job, batches, feed.batches)
     done, target = pa.concat_tables(parts, promote_options="permissive"), _target(step, machine)
     return [
@@ -317,33 +309,5 @@ def _collected(dataset: Dataset) -> list[Entry]:
         SynthError: What a worker raised, as it raised it.
         EngineError: If Ray itself gave up.
     """
-    with _our_errors():
+    with our_errors():
         return [Entry.from_json(row["entry"]) for row in dataset.iter_rows()]
-
-
-@contextlib.contextmanager
-def _our_errors() -> Iterator[None]:
-    """Raises what a worker raised as it raised it, and what Ray raised as an `EngineError`."""
-    try:
-        yield
-    except Exception as error:
-        raise_ours(error)
-        if isinstance(error, RayError):
-            told = _RAISED.findall(str(error)) or str(error).strip().splitlines()
-            raise EngineError(f"Ray gave up on this step: {told[-1]}") from error
-        raise
-
-
-def raise_ours(error: BaseException) -> None:
-    """Raises the `SynthError` that a worker raised, if that is what is behind an error of Ray's.
-
-    Ray pickles an exception without its cause; what is left of ours is its line in the traceback.
-    """
-    if isinstance(error, RayTaskError) and isinstance(error.cause, SynthError):
-        raise error.cause from None  # the error is one of ours as well, but says a whole traceback
-    if isinstance(error, SynthError):
-        raise error
-    told = list(_OURS.finditer(str(error)))
-    if told:
-        kind = getattr(errors, told[-1]["kind"])
-        raise kind(told[-1]["message"]) from None
