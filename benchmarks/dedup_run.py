@@ -36,7 +36,9 @@ _SIZES = (10_000, 100_000, 1_000_000)
 _BASE = 100_000
 _STRIDES = (1, 3, 7, 11, 13, 17, 19, 23, 29, 31)
 _FILE_DOCS = 50_000
-_LOOK_EVERY_S = 2.0
+_LOOK_EVERY_S = 1.0
+# Tasks of `synth/steps/near_copies_on_ray.py`.
+_TASKS = ("_signed", "_linked", "_split", "_search", "_told_near")
 _RECIPE = """\
 name: dedup
 source: {kind: parquet, path: "docs/*.parquet", columns: {id: id, text: text}}
@@ -113,7 +115,7 @@ def _measured(base: Sequence[str], count: int) -> dict[str, Any]:
         "cpu_s": round(cpu.cpu_s, 1),
         "dropped": record.rows_dropped,
         "driver_mb": memory.driver_mb,
-        "worker_mb": memory.worker_mb,
+        "workers_mb": dict(sorted(memory.workers_mb.items(), key=lambda one: -one[1])),
     }
 
 
@@ -132,10 +134,11 @@ def _write(folder: Path, base: Sequence[str], count: int) -> int:
 
 
 class _Memory:
-    """The most private memory that the driver and any one worker had, looked at from a thread."""
+    """The most private memory of the driver and of any one worker, by what the worker did."""
 
     def __init__(self, root: int) -> None:
-        self.driver_mb, self.worker_mb = 0, 0
+        self.driver_mb = 0
+        self.workers_mb: dict[str, int] = {}
         self._root = psutil.Process(root)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -150,8 +153,10 @@ class _Memory:
             try:
                 self.driver_mb = max(self.driver_mb, _private_mb(self._root))
                 for child in self._root.children(recursive=True):
-                    if child.name().startswith("ray::"):
-                        self.worker_mb = max(self.worker_mb, _private_mb(child))
+                    task, used = child.cmdline()[:1], _private_mb(child)
+                    name = task[0].removeprefix("ray::") if task else ""
+                    if task and name != task[0] and name != "IDLE":
+                        self.workers_mb[name] = max(self.workers_mb.get(name, 0), used)
             except psutil.Error:  # one of them has just ended
                 continue
 
@@ -162,12 +167,21 @@ def _private_mb(process: psutil.Process) -> int:
     return int((told.rss - told.shared) / 1e6)
 
 
+def _most(run: dict[str, Any], *, dedup: bool) -> str:
+    """The worker with the most memory among the tasks of the step, or among the others."""
+    found = {name: mb for name, mb in run["workers_mb"].items() if (name in _TASKS) is dedup}
+    if not found:
+        return ""
+    name = max(found, key=found.__getitem__)
+    return f"{found[name]:,} MB ({name.partition('(')[0]})"
+
+
 def page(result: dict[str, Any]) -> str:
     """The result as Markdown."""
     lines = [
         f"| {run['docs']:,} | {run['mb']:,} | {run['wall_s']:,} | {run['step_s']:,} "
         f"| {run['cpu_s']:,} | {1e6 * run['step_s'] / run['docs']:,.0f} | {run['dropped']:,} "
-        f"| {run['driver_mb']:,} MB | {run['worker_mb']:,} MB |"
+        f"| {run['driver_mb']:,} MB | {_most(run, dedup=True)} | {_most(run, dedup=False)} |"
         for run in result["runs"]
     ]
     computer = result["machine"]
@@ -178,10 +192,11 @@ def page(result: dict[str, Any]) -> str:
             "`synth run` of a recipe with one `minhash_dedup` step (5-word shingles, 128 "
             "permutations, threshold 0.8, verified), Parquet to Parquet, Ray's start and end, ids, "
             "ledger and export included. `step` is the step alone. Private memory: the object "
-            "store is not counted.\n",
+            "store is not counted; the most that one worker had at a task of the step, and at any "
+            "other (reading, writing, and the export's sort by id).\n",
             "| docs | MB | wall s | step s | CPU s | step, µs a doc | dropped | driver, most "
-            "| one worker, most |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| a worker of the step, most | another worker, most |",
+            "|---|---|---|---|---|---|---|---|---|---|",
             *lines,
             f"\n`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} "
             f"cores, {computer['memory_gib']} GiB, Python {computer['python']}; {packages}.\n",
