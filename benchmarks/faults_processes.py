@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from ray.cluster_utils import Cluster
 _REAL_MODEL = "{kind: vllm, model: bundled/smollm2-135m-instruct, max_model_len: 512}"
 _REAL_TOKENS = 40
 _NOTICED_S = 60.0
+_MOST_PLACINGS = 8
 _ASKER, _ENGINE, _CORE = "ray::Asker", "ray::LlmEngine", "EngineCore"
 Hit = Callable[[psutil.Process], None]
 
@@ -115,16 +115,17 @@ def _node_killed(recipe: Path, name: str, part: str) -> Finding:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [cluster.add_node(num_cpus=4) for _ in range(2)]
-        for number in count():
+        # Ray may put it beside the driver, whose node cannot be lost: then once more.
+        for number in range(_MOST_PLACINGS):
             out = recipe.parent / f"{name}-{number}"
             run = start(recipe, out, ["--ray-address", cluster.address])
             run.until(lambda out=out: len(stored_keys(out)) > rows // 4)  # type: ignore[misc]
-            # Ray may have put it beside the driver, whose node cannot be lost: then once more.
             if lost := next((node for node in nodes if _holds(node, part)), None):
-                break
+                cluster.remove_node(lost, allow_graceful=False)
+                what = f"kill of the raylet of the node with {part}"
+                return _finding(run, recipe, out, what, 0.0)
             run.kill(whole=True)
-        cluster.remove_node(lost, allow_graceful=False)
-        return _finding(run, recipe, out, f"kill of the raylet of the node with {part}", 0.0)
+        raise RuntimeError(f"Ray put {part} beside the driver {_MOST_PLACINGS} times")
     finally:
         cluster.shutdown()
         ray.shutdown()

@@ -29,7 +29,8 @@ def _models(told: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"{told['prompts']} prompts of mixed length, temperature 0, 64 tokens at most, "
         f"{told['rounds']} rounds of all four ways in turn; from the first request to the last "
-        "reply, engine start excluded. Same engine arguments, seeds and environment."
+        "reply, engine start excluded; every engine has had a pass over the prompts before, in "
+        "which it meets each shape of batch. Same engine arguments and environment."
     )
     yield ""
     yield from _table(

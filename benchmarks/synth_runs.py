@@ -1,4 +1,4 @@
-"""`synth` as a benchmark runs it: a recipe of one step, in a process of its own."""
+"""`synth` as a benchmark runs it: a recipe that asks a model, in a process of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SynthRun:
 
     Attributes:
         wall_s: Seconds of the whole run, the start of Ray and of engines in it.
-        asking_s: Seconds from the first request to the last reply.
+        asking_s: Seconds from the first request of the last pass to its last reply.
         rows_ok: Rows with an answer.
         requests: Requests sent.
         output_tokens: Tokens of all replies.
@@ -47,8 +47,9 @@ def write_recipe(
     model: Mapping[str, Any],
     sampling: Mapping[str, Any],
     body: str = "{{ text }}",
+    passes: int = 1,
 ) -> Path:
-    """A recipe that asks a model once about each text and keeps whatever it answers.
+    """A recipe that asks a model about each text and keeps whatever it answers.
 
     Args:
         folder: Where recipe, prompt and rows are written.
@@ -56,6 +57,8 @@ def write_recipe(
         model: The model's spec.
         sampling: Of the step.
         body: The prompt's.
+        passes: Steps that ask the same, each with seeds of its own: all but the last warm an engine
+            up.
 
     Returns:
         The recipe's file.
@@ -66,11 +69,12 @@ def write_recipe(
     (folder / "ask.md").write_text(f"{PROMPT_HEAD}cut: trim\n---\n{body}\n", encoding="utf-8")
     step = {"kind": "generate", "prompt": "./ask.md", "model": "writer", "attempts": 1}
     step |= {"on_failure": "keep", "max_error_rate": 1.0, "sampling": dict(sampling)}
+    steps = [{"name": f"pass-{number + 1}", **step} for number in range(passes)]
     recipe = {
         "name": "benchmark",
         "source": {"kind": "jsonl", "path": "rows.jsonl"},
         "models": {"writer": dict(model)},
-        "steps": [step],
+        "steps": steps,
         "export": {"format": "rows"},
     }
     path = folder / "recipe.yaml"

@@ -90,6 +90,7 @@ class StepRecord(_Record):
         dropped: Rows dropped, by reason.
         parts: The Parquet files that count, in the order of the rows.
         usage: What it asked of models.
+        facts: What it tells of its work, such as the recall of a search.
         seconds: How long it took.
         finished_at: When it ended, ISO 8601, UTC.
     """
@@ -106,6 +107,7 @@ class StepRecord(_Record):
     dropped: dict[str, NonNegativeInt] = {}
     parts: tuple[Part, ...] = ()
     usage: Usage = Usage()
+    facts: dict[str, str] = {}
     seconds: float = 0.0
     finished_at: str = ""
 

@@ -61,6 +61,13 @@ def render_ledger(run: Run) -> Table:
             Text("\n".join(f"{reason} {count:,}" for reason, count in reasons), "red"),
             f"{record.seconds:,.1f}",
         )
+    told = [
+        f"{record.name}: {name}: {fact}"
+        for record in records
+        for name, fact in record.facts.items()
+    ]
+    if told:
+        table.caption, table.caption_justify = Text("\n".join(told), "dim"), "left"
     return table
 
 

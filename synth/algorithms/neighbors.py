@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
+# Below so many products it takes longer to get ready than to search.
+_MANY_PRODUCTS = 2_000_000_000
 # How far two float32 sums of one inner product may lie apart, relative to the vectors' norms: about
 # ten times the difference between BLAS and numpy.einsum seen at 384 dimensions.
 _ROUNDING = 2e-6
@@ -41,7 +43,8 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, memory_mb: int = 256) -> Ne
         queries: Shape (queries, dim).
         corpus: Shape (corpus, dim).
         k: Neighbours wanted, at least 1; the result has ``min(k, corpus)`` columns.
-        memory_mb: Working memory beside the arguments and the result; changes no result.
+        memory_mb: Working memory beside the arguments and the result, and where the processor
+            multiplies bfloat16 numbers beside half of the corpus; changes no result.
 
     Raises:
         ValueError: If the dimensions disagree, or a vector is zero or not finite; its row is
@@ -51,20 +54,37 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, memory_mb: int = 256) -> Ne
         if (row := first_unusable(vectors)) is not None:
             raise ValueError(f"{name} vector {row} is zero or not finite")
     k = min(k, len(corpus))
-    if not len(queries) or not k:
-        shape = (len(queries), k)
-        return Neighbors(np.empty(shape, np.int64), np.empty(shape, np.float32))
+    shape = (len(queries), k)
+    found = Neighbors(np.empty(shape, np.int64), np.empty(shape, np.float32))
+    if not found.ids.size:
+        return found
     if queries.shape[1] != corpus.shape[1]:
         raise ValueError(f"queries have {queries.shape[1]} dimensions, corpus {corpus.shape[1]}")
-    rows = max(1, memory_mb * 2**20 // (4 * corpus.shape[1] * (k + 1)))
-    longest = float(np.linalg.norm(corpus, axis=1).max())
-    blocks = [
-        _block(queries[at : at + rows], corpus, k, longest) for at in range(0, len(queries), rows)
-    ]
-    return Neighbors(
-        np.concatenate([block.ids for block in blocks]),
-        np.concatenate([block.scores for block in blocks]),
-    )
+    queries, corpus = (np.ascontiguousarray(one, np.float32) for one in (queries, corpus))
+    left = np.arange(len(queries))
+    if queries.size * len(corpus) > _MANY_PRODUCTS and 2 * k < len(corpus):
+        left = _by_half_products(queries, corpus, k, memory_mb, found)
+    # Candidates take 12 bytes each beside their scores.
+    rows = max(1, memory_mb * 2**20 // (32 * (k + 1)))
+    longest = float(np.linalg.norm(corpus, axis=1).max()) if len(left) else 0.0
+    for at in range(0, len(left), rows):
+        part = left[at : at + rows]
+        block = _block(queries[part], corpus, k, longest)
+        found.ids[part], found.scores[part] = block.ids, block.scores
+    return found
+
+
+def _by_half_products(
+    queries: Vectors, corpus: Vectors, k: int, memory_mb: int, found: Neighbors
+) -> NDArray[np.int64]:
+    """Fills in what is found quickly; the queries that are left."""
+    from synth.algorithms.half_products import best, candidates, has_fast_products
+
+    if not has_fast_products():
+        return np.arange(len(queries))
+    among = candidates(queries, corpus, k, memory_mb)
+    best(queries, corpus, among.ids, among.counts, k, found.ids, found.scores)
+    return np.flatnonzero(among.counts < k)
 
 
 def nearest_others(vectors: Vectors, k: int) -> Neighbors:
@@ -94,17 +114,21 @@ def _block(queries: Vectors, corpus: Vectors, k: int, longest: float) -> Neighbo
     """
     import faiss  # takes half a second: not at import
 
+    from synth.algorithms.half_products import best
+
     wide = min(k + 1, len(corpus))
     rough, ids = faiss.knn(queries, corpus, wide, faiss.METRIC_INNER_PRODUCT)
-    scores = np.einsum("nd,nkd->nk", queries, corpus[ids])
-    order = np.lexsort((ids, -scores), axis=-1)[:, :k]
-    best_ids = np.take_along_axis(ids, order, axis=1)
-    best_scores = np.take_along_axis(scores, order, axis=1)
+    shape = (len(queries), k)
+    found = Neighbors(np.empty(shape, np.int64), np.empty(shape, np.float32))
+    counts = np.full(len(queries), wide)
+    best(queries, corpus, np.sort(ids, axis=1), counts, k, found.ids, found.scores)
     slack = _ROUNDING * longest * np.linalg.norm(queries, axis=1)
     tied = (rough[:, k - 1] - rough[:, -1] <= slack) & (wide < len(corpus))
     for row in np.flatnonzero(tied):
-        every = np.einsum("nd,nkd->nk", queries[row : row + 1], corpus[None])[0]
-        reaching = np.flatnonzero(every >= np.partition(every, -k)[-k])
-        best_ids[row] = reaching[np.argsort(-every[reaching], kind="stable")[:k]]
-        best_scores[row] = every[best_ids[row]]
-    return Neighbors(best_ids, best_scores)
+        every = corpus @ queries[row]
+        # All that can be among the k best, however their products are summed.
+        reaching = np.flatnonzero(every >= np.partition(every, -k)[-k] - slack[row])[None]
+        part = slice(row, row + 1)
+        count = np.array([reaching.shape[1]])
+        best(queries[part], corpus, reaching, count, k, found.ids[part], found.scores[part])
+    return found

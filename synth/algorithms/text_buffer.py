@@ -223,7 +223,7 @@ def _fold(
                 at += 1
                 continue
             size = 2 + (byte >= 0xE0) + (byte >= 0xF0)
-            code = _decoded(data, at, size)
+            code = decoded(data, at, size)
             if code >= len(table) or table[code] == _LEFT_TO_PYTHON:
                 return -1
             at += size
@@ -255,7 +255,8 @@ def _lowered(word: np.uint64) -> np.uint64:
 
 
 @kernel
-def _decoded(data: Bytes, at: int, size: int) -> np.int64:
+def decoded(data: Bytes, at: int, size: int) -> np.int64:
+    """The code point of a character of several bytes."""
     # The first byte has the lead bits of its size, the others 6 bits each.
     code = np.int64(load8(data, at)) & (0xFF >> (size + 1))
     for more in range(1, size):

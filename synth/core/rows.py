@@ -17,6 +17,8 @@ Field: TypeAlias = pa.Field
 POSITIVES = pa.list_(
     pa.struct([("id", pa.string()), ("text", pa.string()), ("score", pa.float32())])
 )
+# Which retrievers found a text, and each one's own rank (from 1) and score.
+FOUND = pa.list_(pa.struct([("by", pa.string()), ("rank", pa.int32()), ("score", pa.float32())]))
 NEGATIVES = pa.list_(
     pa.struct(
         [
@@ -25,6 +27,7 @@ NEGATIVES = pa.list_(
             ("score", pa.float32()),
             ("rank", pa.int32()),
             ("origin", pa.string()),
+            ("found", FOUND),
         ]
     )
 )

@@ -114,8 +114,10 @@ class RunFolder:
         """Marks a source or step as finished and removes what no part of it is."""
         dropped: dict[str, int] = {}
         usage = Usage()
+        facts: dict[str, str] = {}
         for entry in entries:
             usage += entry.usage
+            facts |= entry.facts
             for reason, count in entry.dropped.items():
                 dropped[reason] = dropped.get(reason, 0) + count
         found = [(entry.first, entry.part.file, entry.part) for entry in entries if entry.part]
@@ -139,6 +141,7 @@ class RunFolder:
             dropped=dict(sorted(dropped.items())),
             parts=parts,
             usage=usage,
+            facts=facts,
             seconds=round(seconds, 3),
             finished_at=now(),
         )

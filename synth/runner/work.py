@@ -28,6 +28,7 @@ from synth.manifest import Part, Usage
 from synth.runner.engines import obituary
 from synth.runner.meter import MeterHandle
 from synth.runner.tally import split_tally
+from synth.steps.whole import facts_of
 
 # Small enough that a view reads a few rows without much ado, large enough to compress well.
 _ROW_GROUP_ROWS = 4096
@@ -46,6 +47,7 @@ class Entry:
         replaced: Input rows that go on only in new rows.
         dropped: Rows dropped, by reason.
         usage: What was asked of models.
+        facts: What the step tells of its work.
     """
 
     step: str
@@ -55,6 +57,7 @@ class Entry:
     replaced: int
     dropped: dict[str, int]
     usage: Usage
+    facts: dict[str, str]
 
     @staticmethod
     def table(entries: Sequence[Entry]) -> Table:
@@ -105,6 +108,7 @@ def write(batch: Table, target: Target, meter: MeterHandle | None = None) -> Tab
 
 def write_part(batch: Table, target: Target) -> Entry:
     """Writes one part, synced to disk, under a name that no other attempt can have."""
+    facts = facts_of(batch)
     table, made, replaced, usage = split_tally(batch)
     table = rows.conform(table, target.schema)
     reasons = table.column("drop_reason").combine_chunks().value_counts().to_pylist()
@@ -119,7 +123,7 @@ def write_part(batch: Table, target: Target) -> Entry:
         name = f"part-{uuid.uuid4().hex}.parquet"
         write_parquet(table, target.folder, name)
         part = Part(file=name, rows=table.num_rows, live=table.num_rows - sum(dropped.values()))
-    return Entry(target.step, part, first, made, replaced, dropped, usage)
+    return Entry(target.step, part, first, made, replaced, dropped, usage, facts)
 
 
 def write_parquet(table: Table, folder: Folder, name: str) -> None:

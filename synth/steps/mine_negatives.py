@@ -2,69 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from synth.algorithms.fuzzy import is_near_copy
-from synth.algorithms.neighbors import Vectors, top_k
 from synth.core import rows
-from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.core.step import Column, Fields, Name
-from synth.steps import cells
-from synth.steps.cells import Entry
+from synth.steps.copies import joined, present_texts
+from synth.steps.generate import ANY
 from synth.steps.made import NEGATIVES, POSITIVES
-from synth.steps.whole import OneTaskStep
+from synth.steps.retrievers import (
+    Corpus,
+    Dense,
+    Retrieved,
+    Retrievers,
+    corpus_fields,
+    found_by,
+    query_fields,
+)
+from synth.steps.whole import OneTaskStep, with_facts
 
 # Candidates searched beyond those wanted, for the positives and near copies among them; a row that
 # needs more is searched again, this many times deeper each time.
 _SPARE = 16
 _DEEPER = 4
+Ids = NDArray[np.int64]
 
 
 class MineNegatives(OneTaskStep):
-    """Append to each row's `negatives` the corpus texts nearest to its query.
+    """Append to each row's `negatives` the corpus texts that its query finds first.
 
-    The search is exact, by inner product. Never mined are a positive (by id or text), a near copy
-    of a positive, the query itself, the row's source document, and a text the row already has. A
-    row for which the corpus holds fewer keeps a shorter list.
+    Never mined are a positive (by id or text), a near copy of a positive, the query itself, the
+    row's source document, and a text the row already has; texts that differ in case, spacing or
+    Unicode form are the same. A row for which the corpus holds fewer keeps a shorter list.
+
+    Several retrievers are fused by the ranks that they give (reciprocal rank fusion). A negative's
+    `score` is its inner product with the query by the first dense retriever, whoever found it, null
+    without one; its `rank` is that of the fused ranking; `found` has each retriever's own.
 
     Attributes:
         corpus: The step or source that has the texts to search.
         depth: Negatives mined for each row.
-        skip: How many of the nearest texts that could be mined are left out first.
+        skip: How many of the first texts that could be mined are left out.
+        retrievers: How the corpus is searched.
         near_copy: A text with this rapidfuzz token_set_ratio or more to a positive is a near copy
             of it; None is off.
-        vector: The query's embedding.
-        corpus_vector: The text's embedding, by the same encoder.
+        same: Columns of both tables whose values must be equal, such as a language; a null equals a
+            null.
+        different: Columns of both tables whose values must not be equal, such as an article; a null
+            equals nothing.
+
+    Source:
+        Cormack, Clarke and Büttcher, Reciprocal Rank Fusion (SIGIR 2009).
     """
 
-    packages: ClassVar[tuple[str, ...]] = ("faiss-cpu", "rapidfuzz")
+    packages: ClassVar[tuple[str, ...]] = ("faiss-cpu", "rapidfuzz", "bm25s")
 
     kind: Literal["mine_negatives"] = "mine_negatives"
     corpus: Name
     depth: PositiveInt = 50
     skip: NonNegativeInt = 0
+    retrievers: Retrievers = (Dense(),)
     near_copy: Annotated[float, Field(gt=0, le=100)] | None = 95
-    vector: Column = "embedding_query"
-    corpus_vector: Column = "embedding_text"
+    same: tuple[Column, ...] = ()
+    different: tuple[Column, ...] = ()
 
     def needs(self) -> Fields:
-        """The query with its embedding, and the positives."""
-        return (pa.field("query", pa.string()), POSITIVES, pa.field(self.vector, rows.VECTOR))
+        """The query with what it is searched by, the positives, and columns to compare."""
+        query = pa.field("query", pa.string())
+        return (query, POSITIVES, *query_fields(self.retrievers), *self._compared())
 
     def adds(self) -> Fields:
         """The negatives, those that the row has before the mined ones."""
         return (NEGATIVES,)
 
     def second_tables(self) -> Mapping[str, Fields]:
-        """The corpus: id, text and embedding."""
-        return {self.corpus: (rows.ID, rows.TEXT, pa.field(self.corpus_vector, rows.VECTOR))}
+        """The corpus: id, text, what is searched in, and columns to compare."""
+        fields = (rows.ID, rows.TEXT, *corpus_fields(self.retrievers), *self._compared())
+        return {self.corpus: fields}
+
+    def _compared(self) -> Fields:
+        return tuple(pa.field(name, ANY) for name in (*self.same, *self.different))
 
     def whole(self, table: Table, corpus: Table) -> Table:
         """The same rows with more negatives.
@@ -77,89 +102,240 @@ class MineNegatives(OneTaskStep):
             EngineError: If a vector is null, zero or not finite.
             RecipeError: If queries and corpus have vectors of different sizes.
         """
-        queries = cells.usable_vectors(table, self.vector)
-        vectors = cells.usable_vectors(corpus, self.corpus_vector)
-        if table.num_rows and corpus.num_rows and queries.shape[1] != vectors.shape[1]:
-            raise RecipeError(
-                f"mine_negatives: `{self.vector}` has {queries.shape[1]} dimensions and "
-                f"`{self.corpus_vector}` of {self.corpus} has {vectors.shape[1]}; "
-                "embed both with one encoder"
-            )
-        ids, texts = corpus.column("id").to_pylist(), cells.texts(corpus, "text")
-        miner = _Miner(self, vectors, ids, texts)
-        bans = _bans(table)
-        mined = miner.mine(queries, bans)
-        negatives = [[*ban.negatives, *found] for ban, found in zip(bans, mined, strict=True)]
-        return cells.with_entries(table, NEGATIVES, negatives)
+        pieces: list[tuple[Ids, Ids]] = []
+        lists: list[pa.Array] = []
+        how: dict[str, str] = {}
+        for own, texts in _parts(table, corpus, self.same):
+            miner = _Miner.of(self, table.take(pa.array(own)), corpus.take(pa.array(texts)))
+            lists.append(miner.mined())
+            pieces.append((own, texts))
+            how |= miner.corpus.how
+        mined = pa.concat_arrays(lists) if lists else pa.nulls(0, NEGATIVES.type)
+        order = np.concatenate([own for own, _ in pieces] or [np.zeros(0, np.int64)])
+        mined = mined.take(pa.array(np.argsort(order)))
+        out = rows.with_column(table, NEGATIVES, _appended(table, mined))
+        return with_facts(out, {f"search {name}": told for name, told in how.items()})
+
+
+def _parts(table: Table, corpus: Table, same: tuple[str, ...]) -> Iterator[tuple[Ids, Ids]]:
+    """Rows that may be compared with each other: indices of each table."""
+    if not same:
+        yield np.arange(table.num_rows), np.arange(corpus.num_rows)
+        return
+    own, other = np.zeros(table.num_rows, np.int64), np.zeros(corpus.num_rows, np.int64)
+    for name in same:
+        codes = _codes(table, corpus, name, null_is_a_value=True)
+        pairs = np.stack([np.concatenate([own, other]), np.concatenate(codes)], axis=1)
+        joint = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+        own, other = joint[: len(own)], joint[len(own) :]
+    for value in np.unique(own).tolist():
+        yield np.flatnonzero(own == value), np.flatnonzero(other == value)
+
+
+def _codes(table: Table, corpus: Table, name: str, *, null_is_a_value: bool) -> tuple[Ids, Ids]:
+    """The same number for the same value in either table, -1 for a null that is none."""
+    both = [one.column(name).combine_chunks().cast(pa.string()) for one in (table, corpus)]
+    codes = pa.concat_arrays(both).dictionary_encode().indices
+    numbers: Ids = pc.fill_null(codes.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+    numbers = numbers + 1 if null_is_a_value else numbers
+    return numbers[: table.num_rows], numbers[table.num_rows :]
 
 
 @dataclass(frozen=True, slots=True)
-class _Ban:
-    """What may not be mined for one row.
+class _Bans:
+    """Groups of equal texts that may not be mined, those of a row together.
 
     Attributes:
-        ids: Of positives, negatives and the source document.
-        texts: Of positives, negatives and the query.
-        positives: The texts whose near copies are banned too.
-        negatives: The entries that the row has.
+        groups: Shape (bans,).
+        begins: Where each row's begin, and the end of the last, shape (rows + 1,).
     """
 
-    ids: frozenset[str | None]
-    texts: frozenset[str | None]
-    positives: tuple[str, ...]
-    negatives: list[Entry]
-
-
-def _bans(table: Table) -> list[_Ban]:
-    return [
-        _Ban(
-            frozenset([source, *(entry["id"] for entry in [*positives, *negatives])]),
-            frozenset([query, *(entry["text"] for entry in [*positives, *negatives])]),
-            tuple(entry["text"] for entry in positives if entry["text"]),
-            negatives,
-        )
-        for query, source, positives, negatives in zip(
-            table.column("query").to_pylist(),
-            cells.source_ids(table),
-            cells.entries(table, "positives"),
-            cells.entries(table, "negatives"),
-            strict=True,
-        )
-    ]
+    groups: Ids
+    begins: Ids
 
 
 @dataclass(frozen=True, slots=True)
 class _Miner:
-    """The searched corpus."""
+    """Rows, and the corpus that is searched for them.
+
+    Attributes:
+        step: What is asked for.
+        table: The rows.
+        texts: The corpus.
+        corpus: The same to search.
+        groups: For each text the first that is equal to it, shape (corpus,).
+        bans: What each row may not have.
+    """
 
     step: MineNegatives
-    vectors: Vectors
-    ids: list[str]
-    texts: list[str | None]
+    table: Table
+    texts: Table
+    corpus: Corpus
+    groups: Ids
+    bans: _Bans
 
-    def mine(self, queries: Vectors, bans: Sequence[_Ban]) -> list[list[Entry]]:
+    @classmethod
+    def of(cls, step: MineNegatives, table: Table, texts: Table) -> _Miner:
+        """Makes everything ready."""
+        groups, bans = _groups_and_bans(table, texts)
+        return cls(
+            step, table, texts, Corpus(step.kind, step.retrievers, texts, table), groups, bans
+        )
+
+    def mined(self) -> pa.Array:
         """The mined entries of each row, searched deeper until there are enough or no more."""
-        mined: list[list[Entry]] = [[] for _ in bans]
-        wanted = self.step.skip + self.step.depth
-        width, short = wanted + _SPARE, list(range(len(bans)))
-        while short:
-            found = top_k(queries[short], self.vectors, width)
-            for at, ids, scores in zip(
-                short, found.ids.tolist(), found.scores.tolist(), strict=True
-            ):
-                mined[at] = list(islice(self._allowed(bans[at], ids, scores), wanted))
-            short = [at for at in short if len(mined[at]) < wanted and width < len(self.ids)]
-            width *= _DEEPER
-        return [entries[self.step.skip :] for entries in mined]
+        wanted, depth = self.step.skip + self.step.depth, self.step.depth
+        width, short = wanted + _SPARE, np.arange(self.table.num_rows)
+        if not self.corpus.size:
+            nothing = pa.nulls(0, NEGATIVES.type.value_type)
+            return _listed(nothing, np.zeros(self.table.num_rows, np.int64))
+        pieces: list[pa.Array] = []
+        order: list[Ids] = []
+        while len(short):
+            found = self.corpus.find(short, width)
+            places = self._places(short, found, wanted)
+            enough = (places[:, wanted - 1] >= 0) | (width >= self.corpus.size)
+            done = places[enough, self.step.skip :][:, :depth]
+            pieces.append(self._entries(_taken(found, enough), done))
+            order.append(short[enough])
+            short, width = short[~enough], width * _DEEPER
+        if not pieces:
+            return pa.nulls(0, NEGATIVES.type)
+        return pa.concat_arrays(pieces).take(pa.array(np.argsort(np.concatenate(order))))
 
-    def _allowed(self, ban: _Ban, ids: list[int], scores: list[float]) -> Iterator[Entry]:
-        seen = set(ban.texts)
-        for rank, (at, score) in enumerate(zip(ids, scores, strict=True), start=1):
-            text = self.texts[at]
-            if text is None or text in seen or self.ids[at] in ban.ids:
-                continue
-            seen.add(text)
-            limit = self.step.near_copy
-            if limit is None or not is_near_copy(text, ban.positives, limit):
-                entry = {"id": self.ids[at], "text": text, "score": score}
-                yield entry | {"rank": rank, "origin": "mined"}
+    def _places(self, at: Ids, found: Retrieved, wanted: int) -> Ids:
+        """The columns of the texts found that each row gets, -1 where there are fewer."""
+        from synth.algorithms.mining import allowed, first_places
+
+        no_text = pc.is_null(self._present()).to_numpy(zero_copy_only=False)
+        out = no_text[found.ids] | self._alike(at, found.ids)
+        begins = np.concatenate([[0], np.cumsum(np.diff(self.bans.begins)[at])])
+        groups = _slices(self.bans.groups, self.bans.begins[at], self.bans.begins[at + 1])
+        fine = allowed(found.ids, self.groups, groups, begins, out)
+        fine &= ~self._near_copies(at, found.ids, fine)
+        return first_places(fine, wanted)
+
+    def _present(self) -> pa.Array:
+        return present_texts(self.texts, ("text",))
+
+    def _alike(self, at: Ids, ids: Ids) -> NDArray[np.bool_]:
+        """Which texts have the row's value in a column that must differ."""
+        found = np.zeros(ids.shape, np.bool_)
+        for name in self.step.different:
+            own, other = _codes(self.table, self.texts, name, null_is_a_value=False)
+            found |= (own[at, None] == other[ids]) & (other[ids] >= 0)
+        return found
+
+    def _near_copies(self, at: Ids, ids: Ids, fine: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of the texts nearly copy a positive of their row."""
+        found = np.zeros(ids.shape, np.bool_)
+        if self.step.near_copy is None or not fine.any():
+            return found
+        from synth.algorithms.copy_screen import near_copies
+
+        positives = self.table.column("positives").combine_chunks()
+        begins = _begins(positives)
+        texts = pc.struct_field(pc.list_flatten(positives), "text")
+        row, column = np.nonzero(fine)
+        first, behind = begins[at[row]], begins[at[row] + 1]
+        pair = np.repeat(np.arange(len(row)), behind - first)
+        positive = _slices(np.arange(len(texts)), first, behind)
+        copies = near_copies(
+            self._present(), ids[row[pair], column[pair]], texts, positive, self.step.near_copy
+        )
+        found[row[pair[copies]], column[pair[copies]]] = True
+        return found
+
+    def _entries(self, found: Retrieved, places: Ids) -> pa.Array:
+        """Lists of entries for the columns that each row gets."""
+        there = places >= 0
+        at = np.nonzero(there)[0], places[there]
+        ids = np.where(there, np.take_along_axis(found.ids, np.maximum(places, 0), axis=1), -1)
+        taken, scores = pa.array(ids[there]), found.scores[at]
+        entries = {
+            "id": self.texts.column("id").combine_chunks().take(taken).cast(pa.string()),
+            "text": self._present().take(taken).cast(pa.string()),
+            "score": pa.array(scores, pa.float32(), mask=np.isnan(scores)),
+            "rank": pa.array(at[1] + 1, pa.int32()),
+            "origin": pa.repeat(pa.scalar("mined"), len(taken)),
+            "found": found_by(found, ids),
+        }
+        fields = list(NEGATIVES.type.value_type)
+        made = pa.StructArray.from_arrays([entries[one.name] for one in fields], fields=fields)
+        return _listed(made, there.sum(axis=1))
+
+
+def _groups_and_bans(table: Table, corpus: Table) -> tuple[Ids, _Bans]:
+    """The texts of the corpus by equality, and which groups each row may not have."""
+    from synth.algorithms.exact import READERS_PARTS, hashes_of
+
+    flat: list[tuple[Ids, pa.Array, pa.Array]] = []
+    everyone = np.arange(table.num_rows)
+    nothing = pa.nulls(table.num_rows, pa.string())
+    flat.append((everyone, nothing, table.column("query").combine_chunks()))
+    if "source_id" in table.column_names:
+        flat.append((everyone, table.column("source_id").combine_chunks(), nothing))
+    for name in ("positives", "negatives"):
+        if name in table.column_names:
+            entries = table.column(name).combine_chunks()
+            row = np.repeat(everyone, np.diff(_begins(entries)))
+            found = pc.list_flatten(entries)
+            flat.append((row, pc.struct_field(found, "id"), pc.struct_field(found, "text")))
+    row = np.concatenate([one for one, _, _ in flat])
+    texts = joined(present_texts(corpus, ("text",)), *(one for _, _, one in flat))
+    hashes = hashes_of(texts, READERS_PARTS)
+    size = corpus.num_rows
+    _, first, group = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
+    groups = first[group.reshape(-1)].astype(np.int64)
+    by_text = np.where((groups[size:] < size) & texts[size:].is_valid(), groups[size:], -1)
+    ids = joined(*(one for _, one, _ in flat))
+    places = pc.index_in(ids, corpus.column("id").combine_chunks().cast(pa.large_string()))
+    held = pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
+    by_id = np.where(held >= 0, groups[held], -1)
+    banned = np.concatenate([by_text, by_id])
+    owner = np.concatenate([row, row])[banned >= 0]
+    order = np.argsort(owner, kind="stable")
+    counts = np.bincount(owner, minlength=table.num_rows)
+    begins = np.concatenate([[0], np.cumsum(counts)])
+    return groups[:size], _Bans(banned[banned >= 0][order], begins)
+
+
+def _begins(lists: pa.Array) -> Ids:
+    """Where each list's entries begin among all, and the end of the last; a null has none."""
+    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    return np.asarray(np.concatenate([[0], np.cumsum(sizes)]), np.int64)
+
+
+def _slices(values: Ids, first: Ids, behind: Ids) -> Ids:
+    """``values[first:behind]`` of every pair, one behind the other."""
+    sizes = behind - first
+    ends = np.cumsum(sizes)
+    at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - sizes), sizes)
+    return np.asarray(values[at])
+
+
+def _listed(entries: pa.Array, sizes: NDArray[np.int64]) -> pa.Array:
+    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, entries).cast(NEGATIVES.type)
+
+
+def _taken(found: Retrieved, rows_of: NDArray[np.bool_]) -> Retrieved:
+    from synth.algorithms.neighbors import Neighbors
+
+    by = tuple((name, Neighbors(one.ids[rows_of], one.scores[rows_of])) for name, one in found.by)
+    return Retrieved(found.ids[rows_of], found.scores[rows_of], by)
+
+
+def _appended(table: Table, mined: pa.Array) -> pa.Array:
+    """Each row's own negatives with the mined ones behind them."""
+    if "negatives" not in table.column_names:
+        return mined
+    own = table.column("negatives").combine_chunks().cast(NEGATIVES.type)
+    lists: list[Any] = [own, mined]
+    sizes = [np.diff(_begins(one)) for one in lists]
+    if not sizes[0].any():
+        return mined
+    owner = np.concatenate([np.repeat(np.arange(len(one)), one) for one in sizes])
+    flat = pa.concat_arrays([pc.list_flatten(one) for one in lists])
+    order = np.argsort(owner, kind="stable")
+    return _listed(flat.take(pa.array(order)), sizes[0] + sizes[1])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
 import pyarrow as pa
 
 from synth.core.rows import Table
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ray.data import Dataset
 
 IS_NEW = pa.field("_new", pa.bool_())
+# Where a table's schema carries what a step tells of its work.
+_FACTS = b"synth.facts"
 
 
 class WholeStep(Protocol):
@@ -41,6 +44,17 @@ class OneTaskStep(CorpusStep):
     def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
         """All rows, planned lazily on Ray Data."""
         return in_one_task(self, dataset, tables)
+
+
+def with_facts(table: Table, facts: Mapping[str, str]) -> Table:
+    """The same rows, and with them what the step tells of its work, for the run's ledger."""
+    return table.replace_schema_metadata({_FACTS: orjson.dumps(dict(facts))}) if facts else table
+
+
+def facts_of(table: Table) -> dict[str, str]:
+    """What the step that made these rows tells of its work."""
+    told = (table.schema.metadata or {}).get(_FACTS)
+    return {} if told is None else dict(orjson.loads(told))
 
 
 def by_id(table: Table) -> Table:

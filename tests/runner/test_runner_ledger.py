@@ -95,7 +95,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def entry(name: str, first: int, live: int, **dropped: int) -> Entry:
     part = Part(file=name, rows=live + sum(dropped.values()), live=live)
-    return Entry("take", part, first, 0, 0, dict(dropped), Usage(requests=1))
+    return Entry("take", part, first, 0, 0, dict(dropped), Usage(requests=1), {})
 
 
 def test_a_finished_step_adds_its_parts_up_in_the_order_of_their_rows(folder: RunFolder) -> None:
