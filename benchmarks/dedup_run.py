@@ -1,5 +1,7 @@
 """Dedup as a whole run, Parquet to Parquet: ``python benchmarks/dedup_run.py [--docs N ...]``.
 
+With ``--rival`` datatrove's local executor gets the same files with the same bands in the same run.
+
 A recipe of one `minhash_dedup` step goes through `synth run` with Ray started and stopped, on more
 and more documents; time should grow linearly and the memory of each worker stay flat. Writes
 ``benchmarks/results/dedup-run.json`` and a page beside it.
@@ -23,10 +25,14 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dedup_documents import documents
+from dedup_job import NGRAM, NUM_PERM
+from dedup_runs import ENVIRONMENTS
 from machine import load, machine, versions
 from process_cpu import TreeCpu
+from rivals.setup import install
 
 from synth import open_run
+from synth.algorithms.minhash import bands
 
 _RESULTS = Path(__file__).with_name("results")
 _PACKAGES = ("synth-recipes", "ray", "numba", "pyarrow", "numpy")
@@ -37,6 +43,7 @@ _BASE = 100_000
 _STRIDES = (1, 3, 7, 11, 13, 17, 19, 23, 29, 31)
 _FILE_DOCS = 50_000
 _LOOK_EVERY_S = 1.0
+_THRESHOLD = 0.8
 # Tasks of `synth/steps/near_copies_on_ray.py`.
 _TASKS = ("_signed", "_linked", "_split", "_search", "_told_near")
 _RECIPE = """\
@@ -52,11 +59,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--docs", type=int, nargs="+", default=_SIZES)
     parser.add_argument("--data", type=Path, help="folder of real documents; else those we ship")
+    parser.add_argument("--rival", action="store_true", help="datatrove too; an hour at 1,000,000")
     args = parser.parse_args()
     runs = []
     base = documents(min(_BASE, max(args.docs)), args.data)
     for count in args.docs:
-        runs.append(_measured(base, count))
+        runs.append(_measured(base, count, rival=args.rival))
         print(json.dumps(runs[-1]), flush=True)
     result = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -64,7 +72,7 @@ def main() -> None:
         "packages": versions(*_PACKAGES),
         "load": load(),
         "command": f"python benchmarks/dedup_run.py --docs {' '.join(map(str, args.docs))}"
-        f"{' --data DATA' if args.data else ''}",
+        f"{' --data DATA' if args.data else ''}{' --rival' if args.rival else ''}",
         "runs": runs,
     }
     path = _RESULTS / "dedup-run.json"
@@ -84,39 +92,60 @@ def texts(base: Sequence[str], count: int) -> Iterator[str]:
         yield " ".join(word for first in range(stride) for word in words[first::stride])
 
 
-def _measured(base: Sequence[str], count: int) -> dict[str, Any]:
+def _measured(base: Sequence[str], count: int, *, rival: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="synth-dedup-") as name:
         folder = Path(name)
         size = _write(folder / "docs", base, count)
         (folder / "dedup.yaml").write_text(_RECIPE)
         out = folder / "out"
         synth = Path(sys.executable).with_name("synth")
-        command = [str(synth), "run", str(folder / "dedup.yaml")]
-        started_s = time.perf_counter()
-        with subprocess.Popen(
-            [*command, "--out", str(out)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
-            memory = _Memory(process.pid)
-            with TreeCpu(process.pid, _LOOK_EVERY_S) as cpu:
-                said, _ = process.communicate()
-            memory.stop()
-        wall_s = time.perf_counter() - started_s
-        if process.returncode:
-            raise RuntimeError(said[-2000:])
+        done = _watched([str(synth), "run", str(folder / "dedup.yaml"), "--out", str(out)])
         record = open_run(str(out / "dedup" / "1"))["minhash_dedup"].record
+        told = {
+            "docs": count,
+            "mb": round(size / 1e6),
+            **done,
+            "step_s": round(record.seconds, 1),
+            "dropped": record.rows_dropped,
+        }
+        if rival:
+            told["datatrove"] = _by_datatrove(folder, count)
+        return told
+
+
+def _watched(command: Sequence[str]) -> dict[str, Any]:
+    """Wall and CPU seconds of a command and all that it starts, and their memory."""
+    started_s = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        memory = _Memory(process.pid)
+        with TreeCpu(process.pid, _LOOK_EVERY_S) as cpu:
+            said, _ = process.communicate()
+        memory.stop()
+    wall_s = time.perf_counter() - started_s
+    if process.returncode:
+        raise RuntimeError(said[-2000:])
     return {
-        "docs": count,
-        "mb": round(size / 1e6),
         "wall_s": round(wall_s, 1),
-        "step_s": round(record.seconds, 1),
         "cpu_s": round(cpu.cpu_s, 1),
-        "dropped": record.rows_dropped,
         "driver_mb": memory.driver_mb,
         "workers_mb": dict(sorted(memory.workers_mb.items(), key=lambda one: -one[1])),
     }
+
+
+def _by_datatrove(folder: Path, count: int) -> dict[str, Any]:
+    """The same by datatrove: its stages' start and end, logs and files included."""
+    rival = ENVIRONMENTS["datatrove"]
+    install(rival)
+    count_bands, count_rows = bands(_THRESHOLD, NUM_PERM)
+    command = [str(rival.python), str(Path(__file__).with_name("dedup_datatrove.py"))]
+    command += [str(folder / "docs"), str(folder / "datatrove"), "--ngram", str(NGRAM)]
+    done = _watched([*command, "--bands", str(count_bands), "--rows", str(count_rows)])
+    kept = sum(
+        pq.read_metadata(path).num_rows for path in (folder / "datatrove/out").glob("*.parquet")
+    )
+    return {name: done[name] for name in ("wall_s", "cpu_s")} | {"dropped": count - kept}
 
 
 def _write(folder: Path, base: Sequence[str], count: int) -> int:
@@ -176,6 +205,25 @@ def _most(run: dict[str, Any], *, dedup: bool) -> str:
     return f"{found[name]:,} MB ({name.partition('(')[0]})"
 
 
+def _rival_lines(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Datatrove beside synth, where it ran."""
+    if not any("datatrove" in run for run in runs):
+        return
+    yield (
+        "\nThe same files by datatrove's local executor, two workers, the same bands; it compares "
+        "no texts, so that a shared band is enough for it to drop one. The goal is 10 times its "
+        "speed, end to end.\n"
+    )
+    yield "| docs | datatrove wall s | datatrove CPU s | dropped | wall, times synth's | CPU |"
+    yield "|---|---|---|---|---|---|"
+    for run in (run for run in runs if "datatrove" in run):
+        other = run["datatrove"]
+        yield (
+            f"| {run['docs']:,} | {other['wall_s']:,} | {other['cpu_s']:,} | {other['dropped']:,} "
+            f"| {other['wall_s'] / run['wall_s']:.1f} | {other['cpu_s'] / run['cpu_s']:.1f} |"
+        )
+
+
 def page(result: dict[str, Any]) -> str:
     """The result as Markdown."""
     lines = [
@@ -198,6 +246,7 @@ def page(result: dict[str, Any]) -> str:
             "| a worker of the step, most | another worker, most |",
             "|---|---|---|---|---|---|---|---|---|---|",
             *lines,
+            *_rival_lines(result["runs"]),
             f"\n`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} "
             f"cores, {computer['memory_gib']} GiB, Python {computer['python']}; {packages}.\n",
         ]

@@ -1,6 +1,6 @@
 """Kills, hangs, broken servers and full disks: what a run survives, as a table.
 
-    python benchmarks/faults.py [--part kills|real|processes|server|disk|sync|all] [--quick]
+    python benchmarks/faults.py [--part kills|real|processes|server|disk|store|sync|all] [--quick]
 
 Each part takes minutes; all of them about half an hour on two cores. Its lines replace those of
 an earlier call in ``benchmarks/results/faults.md`` and ``faults.json``.
@@ -15,6 +15,7 @@ from pathlib import Path
 from faults_kills import kills, real
 from faults_outside import disk, server, sync
 from faults_processes import processes
+from faults_store import store
 from faults_table import write_table
 
 PARTS = {
@@ -23,6 +24,7 @@ PARTS = {
     "processes": processes,
     "server": server,
     "disk": disk,
+    "store": store,
     "sync": sync,
 }
 

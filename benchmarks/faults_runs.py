@@ -164,11 +164,12 @@ class Run:
             time.sleep(0.1)
 
 
-def start(recipe: Path, out: Path, flags: Sequence[str] = (), **environment: str) -> Run:
-    """Starts a run."""
-    out.mkdir(parents=True, exist_ok=True)
+def start(recipe: Path, out: Path | str, flags: Sequence[str] = (), **environment: str) -> Run:
+    """Starts a run into a folder, or to a URL."""
+    if isinstance(out, Path):
+        out.mkdir(parents=True, exist_ok=True)
     # Beside the recipe, for the disk of `out` may be full.
-    log = recipe.parent / f"{out.parent.name}-{out.name}.log"
+    log = recipe.parent / f"{'-'.join(str(out).split('/')[-2:])}.log"
     with log.open("ab") as opened:
         process = subprocess.Popen(
             [SYNTH, "run", str(recipe), "--out", str(out), *flags],
@@ -181,7 +182,7 @@ def start(recipe: Path, out: Path, flags: Sequence[str] = (), **environment: str
     return Run(process, log)
 
 
-def finish(recipe: Path, out: Path, flags: Sequence[str] = (), **environment: str) -> float:
+def finish(recipe: Path, out: Path | str, flags: Sequence[str] = (), **environment: str) -> float:
     """Runs to the end; its seconds.
 
     Raises:

@@ -110,7 +110,11 @@ WRONG: dict[str, tuple[Change, str]] = {
         "step 3 (embed) reads column 'positives' as text, but in 'queries' it is list<",
     ),
     "a text for embeddings": (
-        then(kind="mine_negatives", corpus="docs", retrievers=[{"kind": "dense", "query_vector": "query"}]),
+        then(
+            kind="mine_negatives",
+            corpus="docs",
+            retrievers=[{"kind": "dense", "query_vector": "query"}],
+        ),
         "step 3 (mine_negatives) reads column 'query' as embeddings, but in 'queries' it is text",
     ),
     "a column of a second table": (

@@ -8,6 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.floating]
+
+# What `auto_ceilings` takes for granted where nothing else is known; `synth calibrate-margin`
+# estimates both for a run.
+EXPECTED, SPREAD = 1.0, 0.15
+# The highest candidates, which may be positives, tell nothing of how negatives thin out.
+_TOP_LEFT_OUT = 5
+# Candidates from which a distribution can be told.
+_FEWEST = 3
+# No single candidate is kept that is rather a positive than not.
+_MOST_SINGLE = 0.5
+_ROWS_AT_ONCE = 65_536
 Reference = Literal["hardest", "first", "mean"]
 
 
@@ -95,3 +106,104 @@ def keep_below(
     floor = -np.inf if min_score is None else min_score
     kept = np.isfinite(scores) & (scores <= ceiling[row]) & (scores >= floor)
     return np.asarray(kept, np.bool_)
+
+
+def auto_ceilings(
+    scores: Scores,
+    row: NDArray[np.int64],
+    reference: Scores,
+    max_false_negatives: float,
+    keep: int | None = None,
+    expected: float = EXPECTED,
+    spread: float = SPREAD,
+) -> NDArray[np.float64]:
+    """The highest score for each row from which on few of its candidates are unlabelled positives.
+
+    A row's candidates are a mixture. True negatives thin out exponentially towards higher scores,
+    at a rate that the gaps between the row's own candidates tell. Unlabelled positives, `expected`
+    of them, score about as the labelled one does. The ceiling is the highest at which the share of
+    positives among the candidates below it, as this mixture has it, is at most
+    `max_false_negatives`.
+
+    Args:
+        scores: Scores of all rows' candidates; those that are not finite do not count, shape (n,).
+        row: The row that each belongs to, in rising order, shape (n,).
+        reference: Positive score of each row, shape (rows,).
+        max_false_negatives: Largest share of unlabelled positives, in (0, 1).
+        keep: Candidates of a row that will be kept, the highest first; None for all.
+        expected: Unlabelled positives that a row has, on average, above 0.
+        spread: How far positives of one query score apart, as a fraction of the reference.
+
+    Returns:
+        Shape (rows,); NaN where a row has no reference, the reference where it has fewer than three
+        candidates and so no distribution.
+
+    Source:
+        The two-group model of local false discovery rates (Efron, Tibshirani, Storey, Tusher 2001)
+        with an exponential tail; its rate from normalised spacings (Renyi 1953).
+    """
+    table, counts = _falling(scores, row, len(reference))
+    found = np.array(reference, np.float64)
+    rows = np.flatnonzero((counts >= _FEWEST) & np.isfinite(found))
+    for at in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[at : at + _ROWS_AT_ONCE]
+        shares = _shares(table[some], counts[some], found[some], expected, spread)
+        found[some] = _ceilings_below(table[some], shares, max_false_negatives, keep)
+    return found
+
+
+def _falling(
+    scores: Scores, row: NDArray[np.int64], rows: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The finite scores of each row in falling order, NaN behind them; how many there are."""
+    finite = np.isfinite(scores)
+    values, row = np.asarray(scores, np.float64)[finite], row[finite]
+    order = np.lexsort((-values, row))
+    values, row = values[order], row[order]
+    counts = np.bincount(row, minlength=rows)
+    table = np.full((rows, int(counts.max(initial=0))), np.nan)
+    table[row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = values
+    return table, counts
+
+
+def _shares(
+    table: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    reference: NDArray[np.float64],
+    expected: float,
+    spread: float,
+) -> NDArray[np.float64]:
+    """The probability of each candidate to be a positive."""
+    rank = np.arange(1, table.shape[1])
+    spacings = rank * (table[:, :-1] - table[:, 1:])
+    # Unlabelled positives stand at the top and tear gaps there.
+    first = np.minimum(_TOP_LEFT_OUT, counts // 2)[:, None]
+    rate = np.nanmean(np.where(rank > first, spacings, np.nan), axis=1)[:, None]
+    rate = np.maximum(rate, np.abs(reference[:, None]) * 1e-3 + 1e-9)
+    lowest = np.take_along_axis(table, counts[:, None] - 1, axis=1)
+    negatives = counts[:, None] / rate * np.exp(-(table - lowest) / rate)
+    width = np.maximum(spread * np.abs(reference[:, None]), 1e-6)
+    apart = (table - reference[:, None]) / width
+    # What scores above the labelled positive is no less likely to be one.
+    positives = expected / (width * np.sqrt(2 * np.pi)) * np.exp(-0.5 * np.minimum(apart, 0) ** 2)
+    return np.asarray(positives / (positives + negatives), np.float64)
+
+
+def _ceilings_below(
+    table: NDArray[np.float64], shares: NDArray[np.float64], most: float, keep: int | None
+) -> NDArray[np.float64]:
+    """The highest score of each row from which on the mean share of `keep` is at most `most`."""
+    there = np.isfinite(table)
+    width = table.shape[1]
+    keep = width if keep is None else min(keep, width)
+    sums, counts = (
+        np.pad(np.cumsum(one, axis=1), ((0, 0), (1, 0)))
+        for one in (np.where(there, shares, 0), there)
+    )
+    end = np.minimum(np.arange(width) + keep, width)
+    start = np.arange(width)
+    mean = (sums[:, end] - sums[:, start]) / np.maximum(counts[:, end] - counts[:, start], 1)
+    fine = there & (mean <= most) & (shares <= _MOST_SINGLE)
+    first = np.argmax(fine, axis=1)
+    found = np.take_along_axis(table, first[:, None], axis=1)[:, 0]
+    return np.where(fine.any(axis=1), found, -np.inf)

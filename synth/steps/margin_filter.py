@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveInt
+from pydantic import (
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
-from synth.algorithms.margin import Reference, ceilings, keep_below, reference_scores
+from synth.algorithms.margin import (
+    EXPECTED,
+    Reference,
+    auto_ceilings,
+    ceilings,
+    keep_below,
+    reference_scores,
+)
 from synth.core import rows
+from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.core.step import Fields, MapStep
 from synth.steps import cells
-from synth.steps.cells import Entry
 from synth.steps.made import NEGATIVES, POSITIVES
 
 REJECTED_NEGATIVES = pa.field(
@@ -30,167 +47,325 @@ REJECTED_NEGATIVES = pa.field(
         )
     ),
 )
-# For each negative of a row why it is rejected, None where it is not.
-Reasons = list[str | None]
+SHORT_BY = pa.field("short_by", pa.int32())
+Selection = Literal["top", "random", "top1_random", "quantile"]
+Mask = NDArray[np.bool_]
+_OF_MARGIN = {
+    "fixed": ("relative_margin", "absolute_margin"),
+    "auto": ("max_false_negatives", "expected_false_negatives", "min_keep"),
+}
+# Cosines of float32 vectors may be a little more than 1.
+_BOUND = 1.001
+# For each negative why it is rejected, empty where it is not, shape (negatives,).
+Reasons = NDArray[np.str_]
 
 
 class MarginFilter(MapStep):
-    """Keep the hardest negatives that are clearly below the positive, at most `keep` of them.
+    """Keep negatives that are clearly below the positive, at most `keep` of them.
 
     A negative is rejected, in this order of reasons, as ``no_text``, ``is_positive``, ``is_query``,
     ``is_source`` (the row's source document), ``repeated`` (a text already in the list with a
     higher score), ``no_score``, ``no_positive_score``, ``above_margin``, ``above_max_score``,
-    ``below_min_score``, ``above_generated_share``, ``beyond_keep``. A row is never padded: it may
-    be left with fewer than `keep`, or with none. A row without a scored positive drops as
+    ``below_min_score``, ``above_max_quantile``, ``below_min_quantile``, ``above_generated_share``,
+    ``not_selected``. A row is never padded: it may be left with fewer than `keep`, or with none,
+    and `short_by` says how many are missing. A row without a scored positive drops as
     ``no_positive_score``, unless both margins are off and `min_positive` too; one whose positives
     hardly answer the query drops as ``below_min_positive``.
 
     Attributes:
+        margin: ``fixed`` is that of `relative_margin` and `absolute_margin`; ``auto`` sets it for
+            each query by how the scores of its own candidates are distributed, so that about
+            `max_false_negatives` of those kept are positives that nobody labelled. It wants many
+            candidates, such as the 50 that `mine_negatives` finds.
         relative_margin: Negatives score at most ``s - abs(s) * relative_margin`` for the reference
             score s; null is off, here and below.
         absolute_margin: Negatives score at most ``s - absolute_margin``.
+        max_false_negatives: For ``auto``: the estimated share of positives among those kept.
+        expected_false_negatives: For ``auto``: positives that a query has unlabelled, on average;
+            ``synth calibrate-margin`` estimates it.
+        min_keep: For ``auto``: so many negatives are kept whatever the estimate says, the lowest
+            scores first, if they are below the reference.
         max_score: Negatives score at most this.
         min_score: Negatives score at least this.
+        max_quantile: Negatives score at most this quantile of the scores of the row's negatives.
+        min_quantile: Negatives score at least this quantile of them.
         min_positive: The reference score is at least this: below it the query was not about its
             passage. Depends on the encoder; 0.7 for large ones (arXiv:2506.05176).
-        keep: Most negatives of a row that stay, the highest scores first.
+        keep: Most negatives of a row that stay.
+        selection: Which of those that may stay do: ``top`` the highest scores; ``random``;
+            ``top1_random`` the highest and others at random; ``quantile`` at even steps of rank
+            from the highest to the lowest.
+        seed: Of random selections; a row's depends on its id alone.
         reference: The positive score s: of the ``hardest`` (lowest), the ``first`` or the ``mean``.
         max_generated_share: Largest share of the negatives kept that an LLM may have written.
 
     Source:
-        NV-Retriever (arXiv:2407.15831), its 4 negatives included. QZhou-Embedding
-        (arXiv:2508.21632) keeps the generated share at 0.3.
+        NV-Retriever (arXiv:2407.15831), its 4 negatives and its sampling of the highest with others
+        included. QZhou-Embedding (arXiv:2508.21632) keeps the generated share at 0.3.
     """
 
     kind: Literal["margin_filter"] = "margin_filter"
+    margin: Literal["fixed", "auto"] = "fixed"
     relative_margin: Annotated[float, Field(ge=0, lt=1)] | None = 0.05
     absolute_margin: NonNegativeFloat | None = None
+    max_false_negatives: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    expected_false_negatives: PositiveFloat = EXPECTED
+    min_keep: NonNegativeInt = 1
     max_score: FiniteFloat | None = None
     min_score: FiniteFloat | None = None
+    max_quantile: Annotated[float, Field(gt=0, lt=1)] | None = None
+    min_quantile: Annotated[float, Field(gt=0, lt=1)] | None = None
     min_positive: FiniteFloat | None = None
     keep: PositiveInt | None = 4
+    selection: Selection = "top"
+    seed: int = 0
     reference: Reference = "hardest"
     max_generated_share: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_margin(self) -> Self:
+        other = "fixed" if self.margin == "auto" else "auto"
+        fields = type(self).model_fields
+        given = [name for name in _OF_MARGIN[other] if getattr(self, name) != fields[name].default]
+        if given:
+            raise ValueError(f"`{given[0]}` is for `margin: {other}`; here it is {self.margin}")
+        if self.selection != "top" and self.keep is None:
+            raise ValueError(f"`selection: {self.selection}` chooses `keep` negatives; keep is off")
+        return self
 
     def needs(self) -> Fields:
         """The query, and positives and negatives with their scores."""
         return (pa.field("query", pa.string()), POSITIVES, NEGATIVES)
 
     def adds(self) -> Fields:
-        """The negatives kept, by falling score and then by id, and those rejected."""
-        return (NEGATIVES, REJECTED_NEGATIVES)
+        """The negatives kept, by falling score and then by id, those rejected, how many lack."""
+        return (NEGATIVES, REJECTED_NEGATIVES, SHORT_BY)
 
     def apply(self, batch: Table) -> Table:
-        """The same rows with their negatives divided into kept and rejected."""
-        positives = cells.entries(batch, "positives")
-        negatives = [sorted(found, key=_best_first) for found in cells.entries(batch, "negatives")]
-        reference = reference_scores(*_flat(positives), batch.num_rows, self.reference)
-        ceiling = ceilings(reference, self.relative_margin, self.absolute_margin, self.max_score)
-        by_identity = _identity_reasons(batch, positives, negatives)
-        by_score = self._score_reasons(negatives, reference)
-        kept: list[list[Entry]] = []
-        rejected: list[list[Entry]] = []
-        for at, found in enumerate(negatives):
-            own = [one or other for one, other in zip(by_identity[at], by_score[at], strict=True)]
-            reasons = self._counted_reasons(found, own)
-            limit = {"ceiling": ceiling[at] if np.isfinite(ceiling[at]) else None}
-            judged = list(zip(found, reasons, strict=True))
-            kept.append([entry for entry, why in judged if why is None])
-            rejected.append([entry | {"reason": why} | limit for entry, why in judged if why])
-        out = cells.with_entries(batch, NEGATIVES, kept)
-        out = cells.with_entries(out, REJECTED_NEGATIVES, rejected)
+        """The same rows with their negatives divided into kept and rejected.
+
+        Raises:
+            RecipeError: If a relative margin would be taken off scores without a bound.
+        """
+        positives, negatives = _Entries.of(batch, "positives"), _Entries.of(batch, "negatives")
+        negatives = negatives.best_first()
+        self._check_bounded(batch, positives, negatives)
+        reference = reference_scores(
+            positives.scores, positives.row, batch.num_rows, self.reference
+        )
+        reasons = _identity_reasons(batch, positives, negatives)
+        margin = self._margins(negatives, reasons == "", reference)
+        ceiling = margin if self.max_score is None else np.minimum(margin, self.max_score)
+        by_score = self._score_reasons(negatives, margin)
+        reasons = np.where(reasons == "", by_score, reasons)
+        selected = self._selected(batch, negatives, reasons == "")
+        reasons = np.where(reasons == "", selected, reasons)
+        kept = np.flatnonzero(reasons == "")
+        out = rows.with_column(batch, NEGATIVES, negatives.lists(kept))
+        rejected = np.flatnonzero(reasons != "")
+        limits = ceiling[negatives.row[rejected]]
+        more = {
+            "reason": pa.array(reasons[rejected].tolist(), pa.string()),
+            "ceiling": pa.array(limits, pa.float32(), mask=~np.isfinite(limits)),
+        }
+        out = rows.with_column(
+            out, REJECTED_NEGATIVES, negatives.lists(rejected, REJECTED_NEGATIVES, more)
+        )
+        counts = np.bincount(negatives.row[kept], minlength=batch.num_rows)
+        short = np.zeros(batch.num_rows) if self.keep is None else self.keep - counts
+        out = rows.with_column(out, SHORT_BY, pa.array(short.astype(np.int32)))
         unscored = np.isnan(ceiling)
         if self.min_positive is not None:
             unscored |= np.isnan(reference)
             out = rows.mark_dropped(out, reference < self.min_positive, "below_min_positive")
         return rows.mark_dropped(out, unscored, "no_positive_score")
 
-    def _score_reasons(
-        self, negatives: list[list[Entry]], reference: NDArray[np.float64]
-    ) -> list[Reasons]:
+    def _check_bounded(self, batch: Table, *lists: _Entries) -> None:
+        if self.margin == "fixed" and self.relative_margin is None:
+            return
+        for found in lists:
+            wrong = np.isfinite(found.scores) & (np.abs(found.scores) > _BOUND)
+            if wrong.any():
+                at = int(np.argmax(wrong))
+                row_id = batch.column("id")[int(found.row[at])].as_py()
+                raise RecipeError(
+                    f"margin_filter: row {row_id!r} has a score of {found.scores[at]:.3g}; a share "
+                    "of a score means something only where scores lie in [-1, 1], as cosines and "
+                    "probabilities do. Those of a cross-encoder without a sigmoid have no bound: "
+                    "give `relative_margin: null` and an `absolute_margin`, or score with a sigmoid"
+                )
+
+    def _margins(
+        self, negatives: _Entries, possible: Mask, reference: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The highest score that the margin of each row allows."""
+        if self.margin == "fixed":
+            return ceilings(reference, self.relative_margin, self.absolute_margin)
+        # What cannot be a negative tells nothing of how negatives score.
+        possible = possible & np.isfinite(negatives.scores)
+        scores, row = negatives.scores[possible], negatives.row[possible]
+        found = auto_ceilings(
+            scores,
+            row,
+            reference,
+            self.max_false_negatives,
+            self.keep,
+            self.expected_false_negatives,
+        )
+        counts = np.bincount(row, minlength=len(reference))
+        some = (counts > 0) & (self.min_keep > 0)
+        first_kept = np.cumsum(counts) - np.minimum(counts, max(1, self.min_keep))
+        floor = np.full(len(reference), -np.inf)
+        floor[some] = scores[first_kept[some]]
+        return np.asarray(np.maximum(found, np.minimum(floor, reference)), np.float64)
+
+    def _score_reasons(self, negatives: _Entries, margin: NDArray[np.float64]) -> Reasons:
         """Why each negative's own score rejects it."""
-        scores, row = _flat(negatives)
-        margin = ceilings(reference, self.relative_margin, self.absolute_margin)
+        scores, row = negatives.scores, negatives.row
         rules = {
             "no_score": ~np.isfinite(scores),
             "no_positive_score": np.isnan(margin[row]),
             "above_margin": ~keep_below(scores, row, margin),
             "above_max_score": scores > (np.inf if self.max_score is None else self.max_score),
             "below_min_score": scores < (-np.inf if self.min_score is None else self.min_score),
+            "above_max_quantile": scores > self._quantile(negatives, self.max_quantile, np.inf),
+            "below_min_quantile": scores < self._quantile(negatives, self.min_quantile, -np.inf),
         }
-        reasons = iter(np.select(list(rules.values()), list(rules), "").tolist())
-        return [[next(reasons) or None for _ in found] for found in negatives]
+        return np.select(list(rules.values()), list(rules), "")
 
-    def _counted_reasons(self, found: list[Entry], reasons: Reasons) -> Reasons:
-        """The reasons, with those of negatives that are good but too many."""
-        good = [_is_generated(entry) for entry, why in zip(found, reasons, strict=True) if not why]
-        room = len(good) if self.keep is None else self.keep
-        room_generated = self._most_generated(sum(good), len(good) - sum(good), room)
-        counted: Reasons = []
-        for entry, why in zip(found, reasons, strict=True):
-            generated = _is_generated(entry)
-            if why is None and room == 0:
-                why = "beyond_keep"
-            elif why is None and generated and room_generated == 0:
-                why = "above_generated_share"
-            elif why is None:
-                room, room_generated = room - 1, room_generated - generated
-            counted.append(why)
-        return counted
+    def _quantile(
+        self, negatives: _Entries, share: float | None, off: float
+    ) -> NDArray[np.float64] | float:
+        """A quantile of the scores of each negative's row."""
+        if share is None:
+            return off
+        parts = np.split(negatives.scores, negatives.begins[1:-1])
+        scored = [part[np.isfinite(part)] for part in parts]
+        found = np.array([np.quantile(part, share) if len(part) else off for part in scored])
+        return np.asarray(found[negatives.row], np.float64)
 
-    def _most_generated(self, generated: int, others: int, room: int) -> int:
-        """How many generated negatives may stay without exceeding their share."""
-        share = 1.0 if self.max_generated_share is None else self.max_generated_share
-        return max(
-            count
-            for count in range(min(generated, room) + 1)
-            if count == 0 or count / (count + min(room - count, others)) <= share
+    def _selected(self, batch: Table, negatives: _Entries, good: Mask) -> Reasons:
+        """Why negatives that are good do not stay."""
+        from synth.algorithms.negative_lists import mixed, select
+
+        generated = negatives.generated()
+        row_keys = _hashes(batch.column("id").combine_chunks())[negatives.row]
+        codes = select(
+            negatives.begins,
+            good,
+            generated,
+            self.keep,
+            self.max_generated_share,
+            self.selection,
+            mixed(row_keys, negatives.text_hashes, self.seed),
+        )
+        return np.array(["", "not_selected", "above_generated_share"])[codes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """The entries of a list column, of all rows one behind the other.
+
+    Attributes:
+        entries: What they are.
+        row: The row that each belongs to, in rising order, shape (entries,).
+        begins: Where each row's begin, and the end of the last, shape (rows + 1,).
+        scores: NaN where there is none, shape (entries,).
+        text_hashes: Of their texts, shape (entries,).
+    """
+
+    entries: pa.StructArray
+    row: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    text_hashes: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, batch: Table, name: str) -> _Entries:
+        """The entries of a column of `positives` or `negatives`."""
+        kind = rows.POSITIVES if name == "positives" else rows.NEGATIVES
+        lists = batch.column(name).combine_chunks().cast(kind)
+        sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+        entries = pc.list_flatten(lists)
+        scores = pc.struct_field(entries, "score").to_numpy(zero_copy_only=False)
+        return cls(
+            entries,
+            np.repeat(np.arange(batch.num_rows), sizes),
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            np.asarray(scores, np.float64),
+            _hashes(pc.struct_field(entries, "text")),
         )
 
+    def field(self, name: str) -> pa.Array:
+        """One field of all entries."""
+        return pc.struct_field(self.entries, name)
 
-def _is_generated(entry: Entry) -> bool:
-    return str(entry["origin"] or "").startswith("generated:")
+    def best_first(self) -> _Entries:
+        """Those of each row by falling score and then by id; those without a score last."""
+        by_id = pc.rank(pc.fill_null(self.field("id"), ""), tiebreaker="dense")
+        falling = np.where(np.isfinite(self.scores), -self.scores, np.inf)
+        order = np.lexsort((by_id.to_numpy(zero_copy_only=False), falling, self.row))
+        return _Entries(
+            self.entries.take(pa.array(order)),
+            self.row,
+            self.begins,
+            self.scores[order],
+            self.text_hashes[order],
+        )
+
+    def generated(self) -> Mask:
+        """Which an LLM wrote."""
+        found = pc.starts_with(pc.fill_null(self.field("origin"), ""), "generated:")
+        return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+
+    def lists(
+        self,
+        at: NDArray[np.int64],
+        field: pa.Field = NEGATIVES,
+        more: Mapping[str, pa.Array] | None = None,
+    ) -> pa.Array:
+        """Some of the entries as a list for each row.
+
+        Args:
+            at: Which, in rising order.
+            field: The column that it becomes.
+            more: Further fields of the entries.
+        """
+        taken, more = self.entries.take(pa.array(at)), more or {}
+        fields = list(field.type.value_type)
+        parts = [
+            more[one.name] if one.name in more else pc.struct_field(taken, one.name)
+            for one in fields
+        ]
+        entries = pa.StructArray.from_arrays(parts, fields=fields)
+        sizes = np.bincount(self.row[at], minlength=len(self.begins) - 1)
+        offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+        return pa.ListArray.from_arrays(offsets, entries).cast(field.type)
 
 
-def _score(entry: Entry) -> float:
-    return np.nan if entry["score"] is None else float(entry["score"])
+def _hashes(texts: pa.Array) -> NDArray[np.uint64]:
+    """64 bits of each text, never 0; 0 for a null."""
+    from synth.algorithms.hashing import hashes_64
+    from synth.algorithms.text_buffer import text_buffer
+
+    buffer = text_buffer(texts)
+    found = np.maximum(hashes_64(buffer.data, buffer.starts, buffer.ends, 0), np.uint64(1))
+    return np.where(buffer.valid, found, np.uint64(0))
 
 
-def _best_first(entry: Entry) -> tuple[float, str]:
-    score = _score(entry)
-    return (-score if np.isfinite(score) else np.inf, entry["id"] or "")
-
-
-def _flat(lists: list[list[Entry]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The scores of all entries, NaN where there is none, and the row that each belongs to."""
-    scores = np.array([_score(entry) for found in lists for entry in found], np.float64)
-    return scores, np.repeat(np.arange(len(lists)), [len(found) for found in lists])
-
-
-def _identity_reasons(
-    batch: Table, positives: list[list[Entry]], negatives: list[list[Entry]]
-) -> list[Reasons]:
+def _identity_reasons(batch: Table, positives: _Entries, negatives: _Entries) -> Reasons:
     """Why each negative cannot be one, whatever its score."""
-    queries, sources = batch.column("query").to_pylist(), cells.source_ids(batch)
-    return [
-        list(_reasons_of_row(*row))
-        for row in zip(queries, sources, positives, negatives, strict=True)
-    ]
+    from synth.algorithms.negative_lists import Lists, identities
 
-
-def _reasons_of_row(
-    query: str | None, source: str | None, positives: list[Entry], negatives: list[Entry]
-) -> Iterator[str | None]:
-    ids, texts = ({entry[key] for entry in positives} for key in ("id", "text"))
-    seen: set[str] = set()
-    for entry in negatives:
-        rules = {
-            "no_text": not (entry["text"] or "").strip(),
-            "is_positive": entry["text"] in texts
-            or (entry["id"] in ids and entry["id"] is not None),
-            "is_query": entry["text"] == query,
-            "is_source": entry["id"] == source and source is not None,
-            "repeated": entry["text"] in seen,
-        }
-        seen.add(entry["text"])
-        yield next((reason for reason, holds in rules.items() if holds), None)
+    ids = [_hashes(found.field("id")) for found in (negatives, positives)]
+    sources = pa.array(cells.source_ids(batch), pa.string())
+    codes = identities(
+        Lists(negatives.begins, ids[0], negatives.text_hashes),
+        Lists(positives.begins, ids[1], positives.text_hashes),
+        _hashes(batch.column("query").combine_chunks()),
+        _hashes(sources),
+    )
+    texts = pc.fill_null(negatives.field("text"), "")
+    blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
+    told = np.array(["", "is_positive", "is_query", "is_source", "repeated"])[codes]
+    return np.where(blank, "no_text", told)

@@ -11,7 +11,6 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from synth.algorithms.approximate import Search, search
-from synth.algorithms.mining import fused, places_of
 from synth.algorithms.neighbors import Neighbors
 from synth.core import rows
 from synth.core.errors import RecipeError
@@ -121,6 +120,8 @@ class Corpus:
 
     def find(self, at: np.ndarray, k: int) -> Retrieved:
         """The k best texts of each retriever, fused, for the queries at some indices."""
+        from synth.algorithms.mining import fused
+
         found = tuple((name, find(at, k)) for name, find in self._finders)
         ranked = fused([one for _, one in found], self.size)
         return Retrieved(ranked.ids, self._scores(at, ranked, found), found)
@@ -188,6 +189,8 @@ def found_by(retrieved: Retrieved, ids: np.ndarray) -> pa.Array:
     Returns:
         A list of the retrievers that found it for each text that is not -1, row by row.
     """
+    from synth.algorithms.mining import places_of
+
     there = ids >= 0
     names, ranks, scores, present = [], [], [], []
     for _, one in retrieved.by:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from synth.algorithms.margin import Reference
 from synth.core import rows
+from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.steps import MarginFilter
+from synth.steps.margin_filter import Selection
 
 Entries = list[dict[str, Any]]
 
@@ -117,7 +119,7 @@ def test_each_rejected_negative_says_why_and_under_which_ceiling() -> None:
     assert rejected(out) == {
         "close": "above_margin",
         "high": "above_max_score",
-        "next": "beyond_keep",
+        "next": "not_selected",
         "low": "below_min_score",
         "none": "no_score",
         "p": "is_positive",
@@ -170,10 +172,99 @@ def test_without_a_margin_no_positive_score_is_needed() -> None:
     assert kept(out) == ["a"]
 
 
-def test_a_row_that_loses_all_its_negatives_stays_short() -> None:
+def test_a_row_that_loses_all_its_negatives_stays_short_and_says_so() -> None:
     out = MarginFilter().apply(pairs(([positive("p", 0.5)], [negative("a", 0.5)])))
     assert out["drop_reason"].to_pylist() == [None]
     assert kept(out) == []
+    assert out["short_by"].to_pylist() == [4]
+
+
+def test_scores_without_a_bound_take_no_relative_margin() -> None:
+    table = pairs(([positive("p", 7.5)], [negative("a", 6.0)]))
+    for step in (MarginFilter(), MarginFilter(margin="auto")):
+        with pytest.raises(RecipeError, match=r"row 'q0' has a score of 7.5; .*absolute_margin"):
+            step.apply(table)
+    assert kept(MarginFilter(relative_margin=None, absolute_margin=1).apply(table)) == ["a"]
+
+
+def test_quantiles_are_those_of_the_row() -> None:
+    many = [negative(f"n{number}", number / 20) for number in range(11)]
+    step = MarginFilter(relative_margin=None, min_quantile=0.2, max_quantile=0.8, keep=None)
+    out = step.apply(pairs(([], many), ([], [negative("a", 0.9)])))
+    assert kept(out) == [f"n{number}" for number in range(8, 1, -1)]
+    assert rejected(out)["n9"] == "above_max_quantile"
+    assert rejected(out)["n1"] == "below_min_quantile"
+    assert [entry["id"] for entry in out["negatives"][1].as_py()] == ["a"]
+
+
+MANY = [negative(f"n{number}", 0.5 - number / 100) for number in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("selection", "names"),
+    [("top", ["n0", "n1", "n2"]), ("quantile", ["n0", "n4", "n9"])],
+)
+def test_negatives_are_selected_by_rank(selection: Selection, names: list[str]) -> None:
+    step = MarginFilter(selection=selection, keep=3)
+    assert kept(step.apply(pairs(([positive("p", 0.9)], MANY)))) == names
+
+
+@pytest.mark.parametrize("selection", ["random", "top1_random"])
+def test_a_random_selection_is_the_row_s_own(selection: Selection) -> None:
+    table = pairs(*(([positive("p", 0.9)], MANY) for _ in range(40)))
+    step = MarginFilter(selection=selection, keep=3)
+    drawn = [[one["id"] for one in row] for row in step.apply(table)["negatives"].to_pylist()]
+    assert drawn == [
+        [one["id"] for one in row]
+        for part in (table.slice(0, 7), table.slice(7))
+        for row in step.apply(part)["negatives"].to_pylist()
+    ]
+    assert all(len(row) == 3 for row in drawn)
+    assert len({tuple(row) for row in drawn}) > 20
+    assert {row[0] for row in drawn if selection == "top1_random"} <= {"n0"}
+    again = MarginFilter(selection=selection, keep=3, seed=1).apply(table)["negatives"].to_pylist()
+    assert drawn != [[one["id"] for one in row] for row in again]
+
+
+@given(ROWS, st.floats(0.01, 0.5), st.integers(0, 3))
+def test_an_automatic_margin_keeps_nothing_above_the_positive(
+    lists: Any, share: float, floor: int
+) -> None:
+    step = MarginFilter(margin="auto", max_false_negatives=share, min_keep=floor)
+    out = step.apply(pairs(*lists))
+    for positives, negatives in zip(
+        out["positives"].to_pylist(), out["negatives"].to_pylist(), strict=True
+    ):
+        scored = [
+            p["score"] for p in positives if p["score"] is not None and np.isfinite(p["score"])
+        ]
+        assert all(entry["score"] <= min(scored) for entry in negatives)
+
+
+def test_an_automatic_margin_rejects_what_stands_out_and_keeps_what_does_not() -> None:
+    draw = np.random.default_rng(0)
+    others = sorted((0.4 + draw.exponential(0.02, 40)).tolist(), reverse=True)
+    crowd = [negative(f"c{number:02}", score) for number, score in enumerate(others)]
+    # 0.62 is below a margin of 5 % under the positive; nothing else comes near it.
+    stands_out = [negative("out", 0.62), *crowd]
+    # The positive is lost in the crowd: a fixed margin would reject every hard negative.
+    auto, fixed = MarginFilter(margin="auto"), MarginFilter()
+    table = pairs(([positive("p", 0.68)], stands_out), ([positive("p", others[4])], crowd))
+    found = auto.apply(table)
+    assert "out" not in [entry["id"] for entry in found["negatives"][0].as_py()]
+    assert kept(fixed.apply(table))[0] == "out"
+    assert found["short_by"].to_pylist() == [0, 0]
+    hardest = found["negatives"][1].as_py()[0]["score"]
+    assert hardest > fixed.apply(table)["negatives"][1].as_py()[0]["score"]
+
+
+def test_margins_of_both_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="`relative_margin` is for `margin: fixed`"):
+        MarginFilter(margin="auto", relative_margin=0.1)
+    with pytest.raises(ValueError, match="`min_keep` is for `margin: auto`"):
+        MarginFilter(min_keep=2)
+    with pytest.raises(ValueError, match="chooses `keep` negatives"):
+        MarginFilter(selection="random", keep=None)
 
 
 def test_generated_negatives_leave_room_for_mined_ones() -> None:
@@ -185,8 +276,8 @@ def test_generated_negatives_leave_room_for_mined_ones() -> None:
     assert kept(out) == ["a", "b", "w", "x"]
     assert rejected(out) == {
         "c": "above_generated_share",
-        "y": "beyond_keep",
-        "z": "beyond_keep",
+        "y": "not_selected",
+        "z": "not_selected",
     }
 
 
