@@ -71,7 +71,8 @@ def candidates(queries: Matrix, corpus: Matrix, k: int, memory_mb: int) -> Candi
     halves = torch.empty(corpus.shape, dtype=torch.bfloat16)
     worst_c, longest_c = 0.0, 0.0
     for at in range(0, len(corpus), _CHUNK):
-        part = torch.from_numpy(corpus[at : at + _CHUNK])
+        # Arrow's memory is read-only, of which torch warns: a copy of this part.
+        part = torch.from_numpy(np.array(corpus[at : at + _CHUNK]))
         halves[at : at + _CHUNK] = part
         lost = part - halves[at : at + _CHUNK].float()
         worst_c = max(worst_c, float(torch.linalg.vector_norm(lost, dim=1).max()))
@@ -80,7 +81,7 @@ def candidates(queries: Matrix, corpus: Matrix, k: int, memory_mb: int) -> Candi
     rows = max(1, min(2048, memory_mb * 2**20 // (2 * _CHUNK + 6 * room + 8 * corpus.shape[1])))
     ids, counts = np.empty((len(queries), room), np.int32), np.empty(len(queries), np.int64)
     for at in range(0, len(queries), rows):
-        block = torch.from_numpy(queries[at : at + rows])
+        block = torch.from_numpy(np.array(queries[at : at + rows]))
         half = block.bfloat16()
         long = torch.linalg.vector_norm(block, dim=1)
         lost = torch.linalg.vector_norm(block - half.float(), dim=1)
@@ -135,15 +136,27 @@ def _take(bits: _Keys, first: int, k: int, error: Matrix, pool: _Pool) -> None:
     for query in range(len(bits)):
         for begin in range(0, width, _GROUP):
             end = min(begin + _GROUP, width)
-            highest = np.int16(-32768)
-            for at in range(begin, end):
-                highest = max(highest, _key(bits[query, at]))
-            if highest < pool.floors[query]:
+            floor = pool.floors[query]
+            # The bits of numbers from 0 on rise as they do, those of others are negative.
+            reaching = _count_from(bits[query, begin:end], floor) if floor >= 0 else 1
+            if reaching == 0:
                 continue
             for at in range(begin, end):
-                key = _key(bits[query, at])
+                word = bits[query, at]
+                if word < floor and floor >= 0:
+                    continue
+                key = _key(word)
                 if key >= pool.floors[query] and pool.counts[query] >= 0:
                     _add(query, key, first + at, k, error[query], pool)
+
+
+@kernel
+def _count_from(bits: _Keys, floor: np.int16) -> int:
+    """How many are at least `floor`: counting takes no branch, and so many at once."""
+    found = 0
+    for at in range(len(bits)):
+        found += bits[at] >= floor
+    return found
 
 
 @kernel
