@@ -23,7 +23,7 @@ from synth.inputs.readers import content_mark
 from synth.inputs.sources import SourceSpec
 from synth.inputs.tables import planned_schema
 from synth.recipe import EXPORT, SOURCE, ExportSpec, Recipe
-from synth.steps import AnyStep, Generate, Pack
+from synth.steps import AnyStep, Generate, MarginFilter, Pack, Score
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -157,6 +157,8 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         reads = step.from_ or before
         _check_table(place, "from", reads, tables, recipe)
         planned = _step(number, name, step, reads, tables, models)
+        if isinstance(step, MarginFilter) and step.reads_positive_scores:
+            _check_scored(place, reads, tables)
         steps.append(planned)
         tables[name] = planned
         before = name
@@ -168,6 +170,24 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         )
         ingredients[f"rows of {reads} for {spec.name}"] = tables[reads].fingerprint
     return Plan(recipe, limit, sources, tuple(steps), exports, ingredients)
+
+
+def _check_scored(
+    place: str, reads: str, tables: Mapping[str, PlannedSource | PlannedStep]
+) -> None:
+    """Proves that something scores the positives that a step has made.
+
+    Raises:
+        RecipeError: If nothing does: every row would drop.
+    """
+    table = tables[reads]
+    while isinstance(table, PlannedStep) and not isinstance(table.step, Score):
+        if table.generation and table.generation.prompt.head.makes in ("pairs", "positives"):
+            raise RecipeError(
+                f"{place}: nothing scores the positives that step {table.name!r} makes, so that "
+                "every row would drop; put a step `kind: score` before it"
+            )
+        table = tables[table.reads]
 
 
 def _source(recipe: Recipe, name: str, limit: int | None) -> PlannedSource:

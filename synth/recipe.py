@@ -316,7 +316,8 @@ def parse_recipe(text: str, where: str) -> Recipe:
     raw = read_yaml(text, where)
     if not isinstance(raw, dict):
         raise RecipeError(
-            f"{where} must be a mapping such as `name: ...`, not {type(raw).__name__}"
+            f"{where} must be a mapping such as `name: ...`, not "
+            f"{'an empty file' if raw is None else type(raw).__name__}"
         )
     try:
         return Recipe.model_validate(raw)

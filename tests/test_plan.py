@@ -211,6 +211,15 @@ def test_what_is_wrong_is_one_sentence_that_names_the_step(what: str, folder: Pa
     assert said in refused(folder, change)
 
 
+def test_a_margin_on_positives_that_nothing_scores_is_refused(folder: Path) -> None:
+    change = then(kind="margin_filter")
+    assert "step 3 (margin_filter): nothing scores the positives that step 'queries' makes" in (
+        refused(folder, change)
+    )
+    refuse_nothing = then(kind="margin_filter", relative_margin=None, max_score=0.8)
+    assert planned(folder, refuse_nothing).steps[2].name == "margin_filter"
+
+
 MISSING: dict[str, tuple[Change, type[SynthError], str]] = {
     "an encoder's folder": (
         lambda d: d["models"]["encoder"].update(model="./no/such"),

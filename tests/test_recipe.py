@@ -239,7 +239,7 @@ def test_what_is_wrong_is_one_sentence_with_its_place(what: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "must be a mapping such as `name: ...`, not NoneType"),
+        ("", "must be a mapping such as `name: ...`, not an empty file"),
         ("- cats", "must be a mapping such as `name: ...`, not list"),
         ("name: cats\nsteps: [", "is not YAML at line 2"),
         ("name: cats\n\tseed: 1", "is not YAML at line 2: found character '\\t'"),

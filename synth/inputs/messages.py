@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -41,7 +42,19 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
-    return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}{shown}"
+    return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}{shown}{_hint(problem)}"
+
+
+def _hint(problem: Any) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
+    """What to do, where that can be told."""
+    got = problem.get("input")
+    if problem["type"] in ("list_type", "tuple_type"):
+        return f"; write it as a list: [{got}]" if isinstance(got, str) else "; put it in [ ]"
+    if problem["type"] == "literal_error" and isinstance(got, str):
+        allowed = re.findall(r"'([^']*)'", str(problem["ctx"]["expected"]))
+        near = difflib.get_close_matches(got, allowed, n=1)
+        return f"; did you mean {near[0]!r}?" if near else ""
+    return ""
 
 
 def in_line(text: object) -> str:

@@ -81,8 +81,7 @@ class MarginFilter(MapStep):
             score s; null is off, here and below.
         absolute_margin: Negatives score at most ``s - absolute_margin``.
         max_false_negatives: For ``auto``: the estimated share of positives among those kept.
-        expected_false_negatives: For ``auto``: positives that a query has unlabelled, on average;
-            ``synth calibrate-margin`` estimates it.
+        expected_false_negatives: For ``auto``: positives that a query has unlabelled, on average.
         min_keep: For ``auto``: so many negatives are kept whatever the estimate says, the lowest
             scores first, if they are below the reference.
         max_score: Negatives score at most this.
@@ -129,9 +128,23 @@ class MarginFilter(MapStep):
         given = [name for name in _OF_MARGIN[other] if getattr(self, name) != fields[name].default]
         if given:
             raise ValueError(f"`{given[0]}` is for `margin: {other}`; here it is {self.margin}")
+        if self.keep is not None and self.min_keep > self.keep:
+            raise ValueError(f"`min_keep` {self.min_keep} is more than `keep` {self.keep}")
+        for what in ("score", "quantile"):
+            least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least is not None and most is not None and least > most:
+                raise ValueError(
+                    f"min_{what} {least:g} is above max_{what} {most:g}: no negative would stay"
+                )
         if self.selection != "top" and self.keep is None:
             raise ValueError(f"`selection: {self.selection}` chooses `keep` negatives; keep is off")
         return self
+
+    @property
+    def reads_positive_scores(self) -> bool:
+        """Whether a row whose positives have no score drops."""
+        margins = (self.relative_margin, self.absolute_margin, self.min_positive)
+        return self.margin == "auto" or any(one is not None for one in margins)
 
     def needs(self) -> Fields:
         """The query, and positives and negatives with their scores."""

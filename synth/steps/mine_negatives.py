@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from synth.core import rows
 from synth.core.rows import Table
@@ -74,6 +74,15 @@ class MineNegatives(OneTaskStep):
     same: tuple[Column, ...] = ()
     different: tuple[Column, ...] = ()
 
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        names = [one.name for one in self.retrievers]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two retrievers are called {twice[0]!r}; give each a `name`")
+        if both := [name for name in self.same if name in self.different]:
+            raise ValueError(f"`{both[0]}` is in `same` and in `different`: nothing would be mined")
+        return self
+
     def needs(self) -> Fields:
         """The query with what it is searched by, the positives, and columns to compare."""
         query = pa.field("query", pa.string())
@@ -89,7 +98,8 @@ class MineNegatives(OneTaskStep):
         return {self.corpus: fields}
 
     def _compared(self) -> Fields:
-        return tuple(pa.field(name, ANY) for name in (*self.same, *self.different))
+        names = dict.fromkeys([*self.same, *self.different])
+        return tuple(pa.field(name, ANY) for name in names)
 
     def whole(self, table: Table, corpus: Table) -> Table:
         """The same rows with more negatives.
@@ -114,7 +124,11 @@ class MineNegatives(OneTaskStep):
         order = np.concatenate([own for own, _ in pieces] or [np.zeros(0, np.int64)])
         mined = mined.take(pa.array(np.argsort(order)))
         out = rows.with_column(table, NEGATIVES, _appended(table, mined))
-        return with_facts(out, {f"search {name}": told for name, told in how.items()})
+        facts = {f"search {name}": told for name, told in how.items()}
+        short = int((np.diff(_begins(mined)) < self.depth).sum())
+        if short:
+            facts["rows for which fewer were found"] = f"{short:,} of {table.num_rows:,}"
+        return with_facts(out, facts)
 
 
 def _parts(table: Table, corpus: Table, same: tuple[str, ...]) -> Iterator[tuple[Ids, Ids]]:

@@ -70,7 +70,10 @@ class Home(Closed):
             {"name": "x", "steps": [{"kind": "dogs"}]},
             "steps.0.kind: there is no 'dogs'; did you mean 'dog'?",
         ),
-        ({"name": "x", "steps": "cat"}, "steps: input should be a valid list, got 'cat'"),
+        (
+            {"name": "x", "steps": "cat"},
+            "steps: input should be a valid list, got 'cat'; write it as a list: [cat]",
+        ),
         (
             {"name": "x", "steps": [{"lives": 1}]},
             "steps.0: `kind` is missing",

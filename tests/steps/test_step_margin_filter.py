@@ -263,6 +263,10 @@ def test_margins_of_both_kinds_are_refused() -> None:
         MarginFilter(margin="auto", relative_margin=0.1)
     with pytest.raises(ValueError, match="`min_keep` is for `margin: auto`"):
         MarginFilter(min_keep=2)
+    with pytest.raises(ValueError, match="`min_keep` 9 is more than `keep` 4"):
+        MarginFilter(margin="auto", min_keep=9)
+    with pytest.raises(ValueError, match=r"min_quantile 0\.8 is above max_quantile 0\.2"):
+        MarginFilter(min_quantile=0.8, max_quantile=0.2)
     with pytest.raises(ValueError, match="chooses `keep` negatives"):
         MarginFilter(selection="random", keep=None)
 

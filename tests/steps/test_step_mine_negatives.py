@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synth.core import rows
 from synth.core.errors import EngineError, RecipeError
 from synth.core.rows import Table
 from synth.steps import MineNegatives
-from synth.steps.whole import in_order
+from synth.steps.retrievers import Bm25, Dense
+from synth.steps.whole import facts_of, in_order
 
 STEP = MineNegatives(corpus="docs", depth=2)
 # Each text of the corpus with the angle, in degrees, between its vector and that of the query.
@@ -123,3 +126,91 @@ def test_vectors_of_two_encoders_are_refused() -> None:
     narrow = queries(embedding_query=rows.vector_column(np.ones((1, 3), np.float32)))
     with pytest.raises(RecipeError, match="embed both with one encoder"):
         in_order(STEP, narrow, corpus())
+
+
+def test_words_find_what_vectors_do_not_and_each_tells_its_rank() -> None:
+    both = MineNegatives(
+        corpus="docs", depth=4, near_copy=None, retrievers=(Dense(), Bm25(name="words"))
+    )
+    found = {entry["id"]: entry for entry in mined(both, queries(query=["cow or hen"]))}
+    assert [one["by"] for one in found["d5"]["found"]] == ["dense", "words"]
+    assert found["d5"]["found"][1]["rank"] == 1
+    # Whoever found a text, its score is its product with the query.
+    assert found["d6"]["score"] == pytest.approx(np.cos(np.radians(40)))
+
+
+def test_words_alone_give_no_score_to_filter_by() -> None:
+    step = MineNegatives(corpus="docs", retrievers=(Bm25(),))
+    table = queries(query=["a cow and a hen"]).drop_columns(["embedding_query"])
+    texts = corpus().drop_columns(["embedding_text"])
+    entries = in_order(step, table, texts)["negatives"][0].as_py()
+    assert [entry["id"] for entry in entries[:2]] == ["d6", "d5"]
+    assert all(entry["score"] is None for entry in entries)
+    assert all(entry["found"][0]["score"] > 0 for entry in entries)
+
+
+def test_values_that_must_be_the_same_or_differ_are_compared() -> None:
+    languages = pa.array(["en", "en", "en", "de", "en", "de", None, "en"])
+    texts = corpus().append_column("lang", languages)
+
+    def ids(value: str | None, **conditions: Any) -> list[str]:
+        step = MineNegatives(corpus="docs", near_copy=None, **conditions)
+        out = in_order(step, queries(lang=pa.array([value], pa.string())), texts)
+        return [entry["id"] for entry in out["negatives"][0].as_py()]
+
+    assert ids("de", same=("lang",)) == ["d3", "d5"]
+    assert ids(None, same=("lang",)) == ["d6"]
+    assert ids("fr", same=("lang",)) == []
+    assert ids("de", different=("lang",)) == ["d2", "d4", "d6"]
+    assert ids(None, different=("lang",)) == ["d2", "d3", "d5", "d6"]
+
+
+def test_a_search_tells_how_it_was_made() -> None:
+    out = in_order(STEP, queries(), corpus())
+    assert facts_of(out) == {"search dense": "exact, recall 1.000"}
+    deep = MineNegatives(corpus="docs", depth=50)
+    assert facts_of(in_order(deep, queries(), corpus()))["rows for which fewer were found"] == (
+        "1 of 1"
+    )
+
+
+def test_what_cannot_be_mined_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ValueError, match="two retrievers are called 'bm25'"):
+        MineNegatives(corpus="docs", retrievers=(Bm25(), Bm25(k1=0.5)))
+    with pytest.raises(ValueError, match="`lang` is in `same` and in `different`"):
+        MineNegatives(corpus="docs", same=("lang",), different=("lang",))
+
+
+@given(st.integers(0, 10_000), st.integers(1, 8))
+def test_a_positive_is_never_mined_whatever_the_vectors(seed: int, depth: int) -> None:
+    draw = np.random.default_rng(seed)
+    words = ["cat", "dog", "mat", "sat"]
+    texts = [" ".join(draw.choice(words, 3)) for _ in range(12)]
+    table = pa.table(
+        {
+            "id": [f"d{at:02}" for at in range(12)],
+            "text": texts,
+            "embedding_text": rows.vector_column(draw.normal(size=(12, 3)).astype(np.float32)),
+        }
+    )
+    own = [
+        [{"id": f"d{at:02}", "text": texts[at], "score": None} for at in draw.integers(0, 12, 2)]
+        for _ in range(4)
+    ]
+    asked = pa.table(
+        {
+            "id": [f"q{at}" for at in range(4)],
+            "query": [texts[at] for at in draw.integers(0, 12, 4)],
+            "positives": pa.array(own, rows.POSITIVES),
+            "embedding_query": rows.vector_column(draw.normal(size=(4, 3)).astype(np.float32)),
+            "drop_reason": pa.nulls(4, pa.string()),
+        }
+    )
+    step = MineNegatives(corpus="docs", depth=depth, retrievers=(Dense(), Bm25()), near_copy=None)
+    out = in_order(step, asked, table)
+    for query, positives, negatives in zip(
+        asked["query"].to_pylist(), own, out["negatives"].to_pylist(), strict=True
+    ):
+        found = [entry["text"] for entry in negatives]
+        assert len(found) == len(set(found)) <= depth
+        assert not {query, *(one["text"] for one in positives)} & set(found)
