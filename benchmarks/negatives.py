@@ -75,8 +75,8 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         f"{result['queries']:,} queries, {result['passages']:,} passages, {DIM} dimensions, "
         f"vectors given (random, around centres); the {DEPTH} nearest, margin {MARGIN:g}, "
         f"{KEEP} negatives a query, triplets out. Memory is what was used most beyond vectors "
-        "and packages. The goal is 1.4 times sentence-transformers exact, 2.5 times approximate, and "
-        "at most 500 MB."
+        "and packages. The goal is 1.4 times sentence-transformers exact, 2.5 times approximate, "
+        "and at most 500 MB."
     )
     yield ""
     yield from _table(
