@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -237,10 +237,18 @@ def run_folder(out: Path, suffix: str = "") -> Path:
 
 def data_digest(out: Path, suffix: str = "") -> str:
     """SHA-256 over names and bytes of all files of `data/`."""
-    digest = sha256()
     data = run_folder(out, suffix) / "data"
-    for path in sorted(one for one in data.rglob("*") if one.is_file()):
-        digest.update(str(path.relative_to(data)).encode() + b"\0" + path.read_bytes())
+    return digest_of(
+        (str(path.relative_to(data)), path.read_bytes())
+        for path in sorted(one for one in data.rglob("*") if one.is_file())
+    )
+
+
+def digest_of(files: Iterable[tuple[str, bytes]]) -> str:
+    """SHA-256 over names and bytes of files in their order."""
+    digest = sha256()
+    for name, content in files:
+        digest.update(name.encode() + b"\0" + content)
     return digest.hexdigest()
 
 
@@ -260,11 +268,12 @@ def lost_and_doubled(out: Path, wanted: int) -> tuple[int, int]:
 
 def stored_keys(out: Path) -> Counter[str]:
     """How often each key is in the reply store, whole lines alone."""
-    keys: Counter[str] = Counter()
-    for path in (out / NAME / "_replies").rglob("*.jsonl"):
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            keys[line[6:38].decode()] += 1
-    return keys
+    return keys_in(path.read_bytes() for path in (out / NAME / "_replies").rglob("*.jsonl"))
+
+
+def keys_in(files: Iterable[bytes]) -> Counter[str]:
+    """How often each key is in files of a reply store, whole lines alone."""
+    return Counter(line[6:38].decode() for found in files for line in found.split(b"\n")[:-1])
 
 
 def fill(path: Path) -> None:

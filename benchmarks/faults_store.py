@@ -14,12 +14,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from faults_runs import IN_FLIGHT, LATENCY_S, NAME, VERSION, Recipe, finish, start
+from faults_runs import (
+    IN_FLIGHT,
+    LATENCY_S,
+    NAME,
+    VERSION,
+    Recipe,
+    digest_of,
+    finish,
+    keys_in,
+    start,
+)
 from faults_table import Finding
 from rivals.setup import Rival, install
 
@@ -109,17 +118,11 @@ def _files(environment: dict[str, str]) -> Any:  # noqa: ANN401  (fsspec ships n
 
 
 def _digest(files: Any, out: str) -> str:  # noqa: ANN401
-    """SHA-256 over names and bytes of all files of `data/`."""
-    digest, data = sha256(), f"{_BUCKET}/{out}/{NAME}/{VERSION}/data"
-    for path in sorted(files.find(data)):
-        digest.update(path.removeprefix(data).encode() + b"\0" + files.cat_file(path))
-    return digest.hexdigest()
+    data = f"{_BUCKET}/{out}/{NAME}/{VERSION}/data"
+    return digest_of(
+        (path.removeprefix(data), files.cat_file(path)) for path in sorted(files.find(data))
+    )
 
 
 def _keys(files: Any, out: str) -> Counter[str]:  # noqa: ANN401
-    """How often each key is in the reply store, whole lines alone."""
-    keys: Counter[str] = Counter()
-    for path in files.find(f"{_BUCKET}/{out}/{NAME}/_replies"):
-        for line in files.cat_file(path).split(b"\n")[:-1]:
-            keys[line[6:38].decode()] += 1
-    return keys
+    return keys_in(map(files.cat_file, files.find(f"{_BUCKET}/{out}/{NAME}/_replies")))

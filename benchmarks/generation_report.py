@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from markdown_table import table
+
 # From the issue that asked for these numbers.
 MIN_THROUGHPUT_RATIO = 0.95
 MAX_WALL_RATIO = 1.05
@@ -33,7 +35,7 @@ def _models(told: Mapping[str, Any]) -> Iterator[str]:
         "which it meets each shape of batch. Same engine arguments and environment."
     )
     yield ""
-    yield from _table(
+    yield from table(
         (
             "",
             "way",
@@ -55,7 +57,7 @@ def _models(told: Mapping[str, Any]) -> Iterator[str]:
         ],
     )
     yield ""
-    yield from _table(
+    yield from table(
         ("ratio", "median", "each round", "goal", ""),
         [
             (
@@ -86,7 +88,7 @@ def _machinery(told: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield f"### {shape.capitalize()}"
         yield ""
-        yield from _table(
+        yield from table(
             (
                 "tool",
                 "version",
@@ -124,7 +126,7 @@ def _startup(told: Mapping[str, Any]) -> Iterator[str]:
     heavy = ", ".join(told["heavy_modules"]) or "none"
     yield "## C. Start"
     yield ""
-    yield from _table(
+    yield from table(
         ("what", f"median of {told['repeats']}", "goal", ""),
         [
             (
@@ -158,13 +160,6 @@ def _circumstances(part: Mapping[str, Any]) -> Iterator[str]:
         f"{machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}; "
         f"{packages}. Load average {before} before, {after} after."
     )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(map(str, row))} |"
 
 
 def _listed(values: Sequence[object]) -> str:

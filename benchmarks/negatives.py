@@ -12,12 +12,13 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from machine import load, machine, versions
+from markdown_table import table
 from negatives_speed import DEPTH, DIM, KEEP, MARGIN, WAYS
 
 _RESULTS = Path(__file__).with_name("results")
@@ -79,7 +80,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         "and at most 500 MB."
     )
     yield ""
-    yield from _table(
+    yield from table(
         (
             "way",
             "CPU s",
@@ -103,7 +104,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield f"## Growth of `{_EXACT}`"
     yield ""
-    yield from _table(
+    yield from table(
         ("passages", "CPU s", "wall s", "memory, MB", "µs a query and 1,000 passages"),
         [
             (
@@ -123,13 +124,6 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
         f"{computer['memory_gib']} GiB, Python {computer['python']}; {packages}."
     )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(map(str, row))} |"
 
 
 if __name__ == "__main__":

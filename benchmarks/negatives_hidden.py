@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from machine import machine, versions
+from markdown_table import table
 from numpy.typing import NDArray
 
 from synth.algorithms.margin import auto_ceilings, ceilings
@@ -192,20 +193,31 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         "candidates below the margin. `auto, 5%` allows an estimated 5 % of false negatives. Of "
         "two rules that keep as many, the one with fewer false negatives is better."
     )
-    for table in result["tables"]:
+    for one in result["tables"]:
         yield ""
-        yield f"## {table['trial']}: {table['queries']:,} queries, {table['depth']} candidates each"
+        yield f"## {one['trial']}: {one['queries']:,} queries, {one['depth']} candidates each"
         yield ""
-        yield (
-            "| rule | kept a query | false negatives among them | hidden ones that return "
-            "| queries left short | mean score of those kept |"
+        yield from table(
+            (
+                "rule",
+                "kept a query",
+                "false negatives among them",
+                "hidden ones that return",
+                "queries left short",
+                "mean score of those kept",
+            ),
+            [
+                (
+                    row["rule"],
+                    f"{row['kept']:.2f}",
+                    f"{row['false_share']:.1%}",
+                    f"{row['returned']:.1%}",
+                    f"{row['short']:.0%}",
+                    f"{row['mean_score']:.3f}",
+                )
+                for row in one["rows"]
+            ],
         )
-        yield "|---|---|---|---|---|---|"
-        for row in table["rows"]:
-            yield (
-                f"| {row['rule']} | {row['kept']:.2f} | {row['false_share']:.1%} "
-                f"| {row['returned']:.1%} | {row['short']:.0%} | {row['mean_score']:.3f} |"
-            )
     computer = result["machine"]
     packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
     yield ""

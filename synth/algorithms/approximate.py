@@ -99,18 +99,11 @@ def _recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
 
 def _ranked(queries: Vectors, corpus: Vectors, ids: NDArray[np.int64]) -> Neighbors:
     """The same neighbours with scores that do not depend on how they were found."""
-    from synth.algorithms.half_products import best
+    from synth.algorithms.scoring import best
 
     shape = ids.shape
     found = Neighbors(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-    counts = (ids >= 0).sum(axis=1)
     # What is missing sorts last and does not count.
     in_order = np.sort(np.where(ids < 0, np.iinfo(np.int64).max, ids), axis=1)
-    for count in np.unique(counts[counts > 0]).tolist():
-        at = np.flatnonzero(counts == count)
-        some = Neighbors(
-            np.empty((len(at), count), np.int64), np.empty((len(at), count), np.float32)
-        )
-        best(queries[at], corpus, in_order[at], counts[at], count, some.ids, some.scores)
-        found.ids[at, :count], found.scores[at, :count] = some.ids, some.scores
+    best(queries, corpus, in_order, (ids >= 0).sum(axis=1), shape[1], found.ids, found.scores)
     return found

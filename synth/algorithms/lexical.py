@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from synth.algorithms.hashing import xxh64
 from synth.algorithms.kernel import Bytes, Index, Words, kernel, load8
 from synth.algorithms.neighbors import Neighbors
+from synth.algorithms.scoring import rank_sums
 from synth.algorithms.text_buffer import decoded, normalized_texts
 
 _POINTS = 0x20000
@@ -127,7 +128,7 @@ def bm25_top_k(index: Bm25Index, queries: pa.Array, k: int) -> Neighbors:
     words = np.where(known, at, -1)
     shape = (len(queries), min(k, index.size))
     found = Neighbors(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-    _rank_all(words, asked.begins, index, found.ids, found.scores)
+    _rank(words, asked.begins, index, found.ids, found.scores)
     return found
 
 
@@ -196,14 +197,14 @@ def _classified(data: Bytes, at: int, classes: NDArray[np.uint8]) -> tuple[int, 
 
 
 @kernel
-def _rank_all(
+def _rank(
     words: Index, begins: Index, index: Bm25Index, ids: Index, best: NDArray[np.float32]
 ) -> None:
     """Fills in the texts with the highest sums for each query."""
     sums, touched = np.zeros(index.size, np.float32), np.empty(index.size, np.int64)
     for query in range(len(ids)):
         found = _sum_up(words[begins[query] : begins[query + 1]], index, sums, touched)
-        _rank(touched[:found], sums, ids[query], best[query])
+        rank_sums(touched[:found], sums, ids[query], best[query])
         sums[touched[:found]] = 0
 
 
@@ -221,17 +222,3 @@ def _sum_up(words: Index, index: Bm25Index, sums: NDArray[np.float32], touched: 
                 found += 1
             sums[text] += index.scores[entry]
     return found
-
-
-@kernel
-def _rank(texts: Index, sums: NDArray[np.float32], ids: Index, best: NDArray[np.float32]) -> None:
-    """Writes the texts with the highest sums, best first, equals by lower index."""
-    k, values = len(ids), sums[texts]
-    if len(texts) > k:
-        least = np.partition(values, len(texts) - k)[len(texts) - k]
-        texts = texts[values >= least]
-    texts = np.sort(texts)
-    order = np.argsort(-sums[texts], kind="mergesort")
-    for place in range(min(k, len(texts))):
-        ids[place] = texts[order[place]]
-        best[place] = sums[texts[order[place]]]

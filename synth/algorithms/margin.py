@@ -20,6 +20,7 @@ _FEWEST = 3
 _MOST_SINGLE = 0.5
 _ROWS_AT_ONCE = 65_536
 Reference = Literal["hardest", "first", "mean"]
+Selection = Literal["top", "random", "top1_random", "quantile"]
 
 
 def reference_scores(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.neighbors import Neighbors
+from synth.algorithms.scoring import rank_sums
 
 # Of Cormack, Clarke and Büttcher, Reciprocal Rank Fusion (SIGIR 2009).
 RRF_K = 60
@@ -56,15 +57,8 @@ def _fuse(
                 seen[found] = text
                 found += 1
             sums[text] += 1.0 / (RRF_K + ranks[place])
-        in_order = np.sort(seen[:found])
-        values = np.empty(found, np.float64)
-        for place in range(found):
-            values[place] = -sums[in_order[place]]
-        order = np.argsort(values, kind="mergesort")
-        for place in range(found):
-            text = in_order[order[place]]
-            ids[query, place], scores[query, place] = text, sums[text]
-            sums[text] = 0
+        rank_sums(seen[:found], sums, ids[query], scores[query])
+        sums[seen[:found]] = 0
 
 
 def places_of(found: Neighbors, ids: Index) -> Index:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth.algorithms.kernel import Index, Words, kernel
+from synth.algorithms.margin import Selection
 
-Selection = Literal["top", "random", "top1_random", "quantile"]
 _TOP, _RANDOM, _TOP1_RANDOM, _QUANTILE = range(4)
 _MODES: dict[Selection, int] = {
     "top": _TOP,

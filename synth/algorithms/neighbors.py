@@ -12,7 +12,7 @@ Vectors = NDArray[np.float32]
 # Below so many products it takes longer to get ready than to search.
 _MANY_PRODUCTS = 2_000_000_000
 # How far two float32 sums of one inner product may lie apart, relative to the vectors' norms: about
-# ten times the difference between BLAS and numpy.einsum seen at 384 dimensions.
+# ten times the difference seen between BLAS and sums in another order at 384 dimensions.
 _ROUNDING = 2e-6
 
 
@@ -78,7 +78,8 @@ def _by_half_products(
     queries: Vectors, corpus: Vectors, k: int, memory_mb: int, found: Neighbors
 ) -> NDArray[np.int64]:
     """Fills in what is found quickly; the queries that are left."""
-    from synth.algorithms.half_products import best, candidates, has_fast_products
+    from synth.algorithms.half_products import candidates, has_fast_products
+    from synth.algorithms.scoring import best
 
     if not has_fast_products():
         return np.arange(len(queries))
@@ -114,7 +115,7 @@ def _block(queries: Vectors, corpus: Vectors, k: int, longest: float) -> Neighbo
     """
     import faiss  # takes half a second: not at import
 
-    from synth.algorithms.half_products import best
+    from synth.algorithms.scoring import best
 
     wide = min(k + 1, len(corpus))
     rough, ids = faiss.knn(queries, corpus, wide, faiss.METRIC_INNER_PRODUCT)

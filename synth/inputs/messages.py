@@ -49,7 +49,9 @@ def _hint(problem: Any) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
     """What to do, where that can be told."""
     got = problem.get("input")
     if problem["type"] in ("list_type", "tuple_type"):
-        return f"; write it as a list: [{got}]" if isinstance(got, str) else "; put it in [ ]"
+        return (
+            f"; write it as a list: [{in_line(got)}]" if isinstance(got, str) else "; put it in [ ]"
+        )
     if problem["type"] == "literal_error" and isinstance(got, str):
         allowed = re.findall(r"'([^']*)'", str(problem["ctx"]["expected"]))
         near = difflib.get_close_matches(got, allowed, n=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -23,6 +21,7 @@ from pydantic import (
 from synth.algorithms.margin import (
     EXPECTED,
     Reference,
+    Selection,
     auto_ceilings,
     ceilings,
     keep_below,
@@ -33,6 +32,7 @@ from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.core.step import Fields, MapStep
 from synth.steps import cells
+from synth.steps.entry_lists import EntryLists, text_keys
 from synth.steps.made import NEGATIVES, POSITIVES
 
 REJECTED_NEGATIVES = pa.field(
@@ -48,7 +48,6 @@ REJECTED_NEGATIVES = pa.field(
     ),
 )
 SHORT_BY = pa.field("short_by", pa.int32())
-Selection = Literal["top", "random", "top1_random", "quantile"]
 Mask = NDArray[np.bool_]
 _OF_MARGIN = {
     "fixed": ("relative_margin", "absolute_margin"),
@@ -160,7 +159,7 @@ class MarginFilter(MapStep):
         Raises:
             RecipeError: If a relative margin would be taken off scores without a bound.
         """
-        positives, negatives = _Entries.of(batch, "positives"), _Entries.of(batch, "negatives")
+        positives, negatives = EntryLists.of(batch, "positives"), EntryLists.of(batch, "negatives")
         negatives = negatives.best_first()
         self._check_bounded(batch, positives, negatives)
         reference = reference_scores(
@@ -193,7 +192,7 @@ class MarginFilter(MapStep):
             out = rows.mark_dropped(out, reference < self.min_positive, "below_min_positive")
         return rows.mark_dropped(out, unscored, "no_positive_score")
 
-    def _check_bounded(self, batch: Table, *lists: _Entries) -> None:
+    def _check_bounded(self, batch: Table, *lists: EntryLists) -> None:
         if self.margin == "fixed" and self.relative_margin is None:
             return
         for found in lists:
@@ -209,7 +208,7 @@ class MarginFilter(MapStep):
                 )
 
     def _margins(
-        self, negatives: _Entries, possible: Mask, reference: NDArray[np.float64]
+        self, negatives: EntryLists, possible: Mask, reference: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """The highest score that the margin of each row allows."""
         if self.margin == "fixed":
@@ -232,7 +231,7 @@ class MarginFilter(MapStep):
         floor[some] = scores[first_kept[some]]
         return np.asarray(np.maximum(found, np.minimum(floor, reference)), np.float64)
 
-    def _score_reasons(self, negatives: _Entries, margin: NDArray[np.float64]) -> Reasons:
+    def _score_reasons(self, negatives: EntryLists, margin: NDArray[np.float64]) -> Reasons:
         """Why each negative's own score rejects it."""
         scores, row = negatives.scores, negatives.row
         rules = {
@@ -247,7 +246,7 @@ class MarginFilter(MapStep):
         return np.select(list(rules.values()), list(rules), "")
 
     def _quantile(
-        self, negatives: _Entries, share: float | None, off: float
+        self, negatives: EntryLists, share: float | None, off: float
     ) -> NDArray[np.float64] | float:
         """A quantile of the scores of each negative's row."""
         if share is None:
@@ -257,126 +256,37 @@ class MarginFilter(MapStep):
         found = np.array([np.quantile(part, share) if len(part) else off for part in scored])
         return np.asarray(found[negatives.row], np.float64)
 
-    def _selected(self, batch: Table, negatives: _Entries, good: Mask) -> Reasons:
+    def _selected(self, batch: Table, negatives: EntryLists, good: Mask) -> Reasons:
         """Why negatives that are good do not stay."""
         from synth.algorithms.negative_lists import mixed, select
 
-        generated = negatives.generated()
-        row_keys = _hashes(batch.column("id").combine_chunks())[negatives.row]
+        keys = negatives.text_hashes
+        if self.selection in ("random", "top1_random"):
+            row_keys = text_keys(batch.column("id").combine_chunks())[negatives.row]
+            keys = mixed(row_keys, keys, self.seed)
         codes = select(
             negatives.begins,
             good,
-            generated,
+            negatives.generated(),
             self.keep,
             self.max_generated_share,
             self.selection,
-            mixed(row_keys, negatives.text_hashes, self.seed),
+            keys,
         )
         return np.array(["", "not_selected", "above_generated_share"])[codes]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entries:
-    """The entries of a list column, of all rows one behind the other.
-
-    Attributes:
-        entries: What they are.
-        row: The row that each belongs to, in rising order, shape (entries,).
-        begins: Where each row's begin, and the end of the last, shape (rows + 1,).
-        scores: NaN where there is none, shape (entries,).
-        text_hashes: Of their texts, shape (entries,).
-    """
-
-    entries: pa.StructArray
-    row: NDArray[np.int64]
-    begins: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    text_hashes: NDArray[np.uint64]
-
-    @classmethod
-    def of(cls, batch: Table, name: str) -> _Entries:
-        """The entries of a column of `positives` or `negatives`."""
-        kind = rows.POSITIVES if name == "positives" else rows.NEGATIVES
-        lists = batch.column(name).combine_chunks().cast(kind)
-        sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-        entries = pc.list_flatten(lists)
-        scores = pc.struct_field(entries, "score").to_numpy(zero_copy_only=False)
-        return cls(
-            entries,
-            np.repeat(np.arange(batch.num_rows), sizes),
-            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            np.asarray(scores, np.float64),
-            _hashes(pc.struct_field(entries, "text")),
-        )
-
-    def field(self, name: str) -> pa.Array:
-        """One field of all entries."""
-        return pc.struct_field(self.entries, name)
-
-    def best_first(self) -> _Entries:
-        """Those of each row by falling score and then by id; those without a score last."""
-        by_id = pc.rank(pc.fill_null(self.field("id"), ""), tiebreaker="dense")
-        falling = np.where(np.isfinite(self.scores), -self.scores, np.inf)
-        order = np.lexsort((by_id.to_numpy(zero_copy_only=False), falling, self.row))
-        return _Entries(
-            self.entries.take(pa.array(order)),
-            self.row,
-            self.begins,
-            self.scores[order],
-            self.text_hashes[order],
-        )
-
-    def generated(self) -> Mask:
-        """Which an LLM wrote."""
-        found = pc.starts_with(pc.fill_null(self.field("origin"), ""), "generated:")
-        return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
-
-    def lists(
-        self,
-        at: NDArray[np.int64],
-        field: pa.Field = NEGATIVES,
-        more: Mapping[str, pa.Array] | None = None,
-    ) -> pa.Array:
-        """Some of the entries as a list for each row.
-
-        Args:
-            at: Which, in rising order.
-            field: The column that it becomes.
-            more: Further fields of the entries.
-        """
-        taken, more = self.entries.take(pa.array(at)), more or {}
-        fields = list(field.type.value_type)
-        parts = [
-            more[one.name] if one.name in more else pc.struct_field(taken, one.name)
-            for one in fields
-        ]
-        entries = pa.StructArray.from_arrays(parts, fields=fields)
-        sizes = np.bincount(self.row[at], minlength=len(self.begins) - 1)
-        offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
-        return pa.ListArray.from_arrays(offsets, entries).cast(field.type)
-
-
-def _hashes(texts: pa.Array) -> NDArray[np.uint64]:
-    """64 bits of each text, never 0; 0 for a null."""
-    from synth.algorithms.hashing import hashes_64
-    from synth.algorithms.text_buffer import text_buffer
-
-    buffer = text_buffer(texts)
-    found = np.maximum(hashes_64(buffer.data, buffer.starts, buffer.ends, 0), np.uint64(1))
-    return np.where(buffer.valid, found, np.uint64(0))
-
-
-def _identity_reasons(batch: Table, positives: _Entries, negatives: _Entries) -> Reasons:
+def _identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists) -> Reasons:
     """Why each negative cannot be one, whatever its score."""
     from synth.algorithms.negative_lists import Lists, identities
 
-    ids = [_hashes(found.field("id")) for found in (negatives, positives)]
+    ids = [text_keys(found.field("id")) for found in (negatives, positives)]
     sources = pa.array(cells.source_ids(batch), pa.string())
     codes = identities(
         Lists(negatives.begins, ids[0], negatives.text_hashes),
         Lists(positives.begins, ids[1], positives.text_hashes),
-        _hashes(batch.column("query").combine_chunks()),
-        _hashes(sources),
+        text_keys(batch.column("query").combine_chunks()),
+        text_keys(sources),
     )
     texts = pc.fill_null(negatives.field("text"), "")
     blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)

@@ -15,7 +15,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from synth.core import rows
 from synth.core.rows import Table
 from synth.core.step import Column, Fields, Name
-from synth.steps.copies import joined, present_texts
+from synth.steps.bans import Bans, groups_and_bans, slices
+from synth.steps.copies import is_null, present_texts
+from synth.steps.entry_lists import begins, listed
 from synth.steps.generate import ANY
 from synth.steps.made import NEGATIVES, POSITIVES
 from synth.steps.retrievers import (
@@ -114,18 +116,21 @@ class MineNegatives(OneTaskStep):
         """
         pieces: list[tuple[Ids, Ids]] = []
         lists: list[pa.Array] = []
-        how: dict[str, str] = {}
+        how: dict[str, tuple[float, str]] = {}
         for own, texts in _parts(table, corpus, self.same):
             miner = _Miner.of(self, table.take(pa.array(own)), corpus.take(pa.array(texts)))
             lists.append(miner.mined())
             pieces.append((own, texts))
-            how |= miner.corpus.how
+            for name, told in miner.corpus.how.items():
+                how[name] = min(how.get(name, told), told)
         mined = pa.concat_arrays(lists) if lists else pa.nulls(0, NEGATIVES.type)
         order = np.concatenate([own for own, _ in pieces] or [np.zeros(0, np.int64)])
         mined = mined.take(pa.array(np.argsort(order)))
         out = rows.with_column(table, NEGATIVES, _appended(table, mined))
-        facts = {f"search {name}": told for name, told in how.items()}
-        short = int((np.diff(_begins(mined)) < self.depth).sum())
+        facts = {
+            f"search {name}": f"{told}, recall {recall:.3f}" for name, (recall, told) in how.items()
+        }
+        short = int((np.diff(begins(mined)) < self.depth).sum())
         if short:
             facts["rows for which fewer were found"] = f"{short:,} of {table.num_rows:,}"
         return with_facts(out, facts)
@@ -156,19 +161,6 @@ def _codes(table: Table, corpus: Table, name: str, *, null_is_a_value: bool) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Bans:
-    """Groups of equal texts that may not be mined, those of a row together.
-
-    Attributes:
-        groups: Shape (bans,).
-        begins: Where each row's begin, and the end of the last, shape (rows + 1,).
-    """
-
-    groups: Ids
-    begins: Ids
-
-
-@dataclass(frozen=True, slots=True)
 class _Miner:
     """Rows, and the corpus that is searched for them.
 
@@ -176,6 +168,7 @@ class _Miner:
         step: What is asked for.
         table: The rows.
         texts: The corpus.
+        present: Its texts, null where there is none.
         corpus: The same to search.
         groups: For each text the first that is equal to it, shape (corpus,).
         bans: What each row may not have.
@@ -184,17 +177,18 @@ class _Miner:
     step: MineNegatives
     table: Table
     texts: Table
+    present: pa.Array
     corpus: Corpus
     groups: Ids
-    bans: _Bans
+    bans: Bans
 
     @classmethod
     def of(cls, step: MineNegatives, table: Table, texts: Table) -> _Miner:
         """Makes everything ready."""
-        groups, bans = _groups_and_bans(table, texts)
-        return cls(
-            step, table, texts, Corpus(step.kind, step.retrievers, texts, table), groups, bans
-        )
+        present = present_texts(texts, ("text",))
+        groups, bans = groups_and_bans(table, texts.column("id").combine_chunks(), present)
+        corpus = Corpus(step.kind, step.retrievers, texts, present, table)
+        return cls(step, table, texts, present, corpus, groups, bans)
 
     def mined(self) -> pa.Array:
         """The mined entries of each row, searched deeper until there are enough or no more."""
@@ -202,7 +196,7 @@ class _Miner:
         width, short = wanted + _SPARE, np.arange(self.table.num_rows)
         if not self.corpus.size:
             nothing = pa.nulls(0, NEGATIVES.type.value_type)
-            return _listed(nothing, np.zeros(self.table.num_rows, np.int64))
+            return listed(nothing, np.zeros(self.table.num_rows, np.int64), NEGATIVES.type)
         pieces: list[pa.Array] = []
         order: list[Ids] = []
         while len(short):
@@ -210,7 +204,7 @@ class _Miner:
             places = self._places(short, found, wanted)
             enough = (places[:, wanted - 1] >= 0) | (width >= self.corpus.size)
             done = places[enough, self.step.skip :][:, :depth]
-            pieces.append(self._entries(_taken(found, enough), done))
+            pieces.append(self._entries(found.of(enough), done))
             order.append(short[enough])
             short, width = short[~enough], width * _DEEPER
         if not pieces:
@@ -221,16 +215,12 @@ class _Miner:
         """The columns of the texts found that each row gets, -1 where there are fewer."""
         from synth.algorithms.mining import allowed, first_places
 
-        no_text = pc.is_null(self._present()).to_numpy(zero_copy_only=False)
+        no_text = is_null(self.present)
         out = no_text[found.ids] | self._alike(at, found.ids)
-        begins = np.concatenate([[0], np.cumsum(np.diff(self.bans.begins)[at])])
-        groups = _slices(self.bans.groups, self.bans.begins[at], self.bans.begins[at + 1])
-        fine = allowed(found.ids, self.groups, groups, begins, out)
+        own = self.bans.of(at)
+        fine = allowed(found.ids, self.groups, own.groups, own.begins, out)
         fine &= ~self._near_copies(at, found.ids, fine)
         return first_places(fine, wanted)
-
-    def _present(self) -> pa.Array:
-        return present_texts(self.texts, ("text",))
 
     def _alike(self, at: Ids, ids: Ids) -> NDArray[np.bool_]:
         """Which texts have the row's value in a column that must differ."""
@@ -248,14 +238,14 @@ class _Miner:
         from synth.algorithms.copy_screen import near_copies
 
         positives = self.table.column("positives").combine_chunks()
-        begins = _begins(positives)
+        bounds = begins(positives)
         texts = pc.struct_field(pc.list_flatten(positives), "text")
         row, column = np.nonzero(fine)
-        first, behind = begins[at[row]], begins[at[row] + 1]
+        first, behind = bounds[at[row]], bounds[at[row] + 1]
         pair = np.repeat(np.arange(len(row)), behind - first)
-        positive = _slices(np.arange(len(texts)), first, behind)
+        positive = slices(np.arange(len(texts)), first, behind)
         copies = near_copies(
-            self._present(), ids[row[pair], column[pair]], texts, positive, self.step.near_copy
+            self.present, ids[row[pair], column[pair]], texts, positive, self.step.near_copy
         )
         found[row[pair[copies]], column[pair[copies]]] = True
         return found
@@ -268,7 +258,7 @@ class _Miner:
         taken, scores = pa.array(ids[there]), found.scores[at]
         entries = {
             "id": self.texts.column("id").combine_chunks().take(taken).cast(pa.string()),
-            "text": self._present().take(taken).cast(pa.string()),
+            "text": self.present.take(taken).cast(pa.string()),
             "score": pa.array(scores, pa.float32(), mask=np.isnan(scores)),
             "rank": pa.array(at[1] + 1, pa.int32()),
             "origin": pa.repeat(pa.scalar("mined"), len(taken)),
@@ -276,68 +266,7 @@ class _Miner:
         }
         fields = list(NEGATIVES.type.value_type)
         made = pa.StructArray.from_arrays([entries[one.name] for one in fields], fields=fields)
-        return _listed(made, there.sum(axis=1))
-
-
-def _groups_and_bans(table: Table, corpus: Table) -> tuple[Ids, _Bans]:
-    """The texts of the corpus by equality, and which groups each row may not have."""
-    from synth.algorithms.exact import READERS_PARTS, hashes_of
-
-    flat: list[tuple[Ids, pa.Array, pa.Array]] = []
-    everyone = np.arange(table.num_rows)
-    nothing = pa.nulls(table.num_rows, pa.string())
-    flat.append((everyone, nothing, table.column("query").combine_chunks()))
-    if "source_id" in table.column_names:
-        flat.append((everyone, table.column("source_id").combine_chunks(), nothing))
-    for name in ("positives", "negatives"):
-        if name in table.column_names:
-            entries = table.column(name).combine_chunks()
-            row = np.repeat(everyone, np.diff(_begins(entries)))
-            found = pc.list_flatten(entries)
-            flat.append((row, pc.struct_field(found, "id"), pc.struct_field(found, "text")))
-    row = np.concatenate([one for one, _, _ in flat])
-    texts = joined(present_texts(corpus, ("text",)), *(one for _, _, one in flat))
-    hashes = hashes_of(texts, READERS_PARTS)
-    size = corpus.num_rows
-    _, first, group = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
-    groups = first[group.reshape(-1)].astype(np.int64)
-    by_text = np.where((groups[size:] < size) & texts[size:].is_valid(), groups[size:], -1)
-    ids = joined(*(one for _, one, _ in flat))
-    places = pc.index_in(ids, corpus.column("id").combine_chunks().cast(pa.large_string()))
-    held = pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
-    by_id = np.where(held >= 0, groups[held], -1)
-    banned = np.concatenate([by_text, by_id])
-    owner = np.concatenate([row, row])[banned >= 0]
-    order = np.argsort(owner, kind="stable")
-    counts = np.bincount(owner, minlength=table.num_rows)
-    begins = np.concatenate([[0], np.cumsum(counts)])
-    return groups[:size], _Bans(banned[banned >= 0][order], begins)
-
-
-def _begins(lists: pa.Array) -> Ids:
-    """Where each list's entries begin among all, and the end of the last; a null has none."""
-    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    return np.asarray(np.concatenate([[0], np.cumsum(sizes)]), np.int64)
-
-
-def _slices(values: Ids, first: Ids, behind: Ids) -> Ids:
-    """``values[first:behind]`` of every pair, one behind the other."""
-    sizes = behind - first
-    ends = np.cumsum(sizes)
-    at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - sizes), sizes)
-    return np.asarray(values[at])
-
-
-def _listed(entries: pa.Array, sizes: NDArray[np.int64]) -> pa.Array:
-    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
-    return pa.ListArray.from_arrays(offsets, entries).cast(NEGATIVES.type)
-
-
-def _taken(found: Retrieved, rows_of: NDArray[np.bool_]) -> Retrieved:
-    from synth.algorithms.neighbors import Neighbors
-
-    by = tuple((name, Neighbors(one.ids[rows_of], one.scores[rows_of])) for name, one in found.by)
-    return Retrieved(found.ids[rows_of], found.scores[rows_of], by)
+        return listed(made, there.sum(axis=1), NEGATIVES.type)
 
 
 def _appended(table: Table, mined: pa.Array) -> pa.Array:
@@ -346,10 +275,10 @@ def _appended(table: Table, mined: pa.Array) -> pa.Array:
         return mined
     own = table.column("negatives").combine_chunks().cast(NEGATIVES.type)
     lists: list[Any] = [own, mined]
-    sizes = [np.diff(_begins(one)) for one in lists]
+    sizes = [np.diff(begins(one)) for one in lists]
     if not sizes[0].any():
         return mined
     owner = np.concatenate([np.repeat(np.arange(len(one)), one) for one in sizes])
     flat = pa.concat_arrays([pc.list_flatten(one) for one in lists])
     order = np.argsort(owner, kind="stable")
-    return _listed(flat.take(pa.array(order)), sizes[0] + sizes[1])
+    return listed(flat.take(pa.array(order)), sizes[0] + sizes[1], NEGATIVES.type)

@@ -18,6 +18,7 @@ from synth.core.rows import Table
 from synth.core.step import Column, Fields, Name
 from synth.steps import cells
 from synth.steps.copies import present_texts
+from synth.steps.entry_lists import listed
 
 
 class _Retriever(BaseModel):
@@ -93,6 +94,11 @@ class Retrieved:
     scores: np.ndarray
     by: tuple[tuple[str, Neighbors], ...]
 
+    def of(self, at: np.ndarray) -> Retrieved:
+        """What some of the queries found."""
+        by = tuple((name, Neighbors(one.ids[at], one.scores[at])) for name, one in self.by)
+        return Retrieved(self.ids[at], self.scores[at], by)
+
 
 class Corpus:
     """A searched corpus.
@@ -101,22 +107,28 @@ class Corpus:
         step: What the step is called in messages.
         retrievers: How it is searched.
         corpus: Its rows in the order of their ids, by which equal scores are ranked.
+        texts: Theirs, null where there is none.
         queries: The rows that search, with a column `query`.
     """
 
     def __init__(
-        self, step: str, retrievers: Sequence[Retriever], corpus: Table, queries: Table
+        self,
+        step: str,
+        retrievers: Sequence[Retriever],
+        corpus: Table,
+        texts: pa.Array,
+        queries: Table,
     ) -> None:
         self.size = corpus.num_rows
-        self._retrievers = retrievers
-        self._queries = queries
+        self._texts, self._queries = texts, queries
         self._vectors = {
             one.name: _pair_of_vectors(step, one, corpus, queries)
             for one in retrievers
             if isinstance(one, Dense)
         }
-        self._finders = [(one.name, self._finder(one, corpus)) for one in retrievers]
-        self.how: dict[str, str] = {}
+        self._finders = [(one.name, self._finder(one)) for one in retrievers]
+        # Recall and manner of each dense retriever's search, of several the one that found least.
+        self.how: dict[str, tuple[float, str]] = {}
 
     def find(self, at: np.ndarray, k: int) -> Retrieved:
         """The k best texts of each retriever, fused, for the queries at some indices."""
@@ -126,21 +138,22 @@ class Corpus:
         ranked = fused([one for _, one in found], self.size)
         return Retrieved(ranked.ids, self._scores(at, ranked, found), found)
 
-    def _finder(self, one: Retriever, corpus: Table) -> Finder:
+    def _finder(self, one: Retriever) -> Finder:
         match one:
             case Dense():
                 queries, vectors = self._vectors[one.name]
 
                 def by_vectors(at: np.ndarray, k: int) -> Neighbors:
                     done = search(queries[at], vectors, k, one.search, one.recall)
-                    self.how[one.name] = f"{done.how}, recall {done.recall:.3f}"
+                    told = done.recall, done.how
+                    self.how[one.name] = min(self.how.get(one.name, told), told)
                     return done.found
 
                 return by_vectors
             case Bm25():
                 from synth.algorithms.lexical import bm25_index, bm25_top_k
 
-                index = bm25_index(present_texts(corpus, ("text",)), one.k1, one.b)
+                index = bm25_index(self._texts, one.k1, one.b)
                 texts = present_texts(self._queries, ("query",))
 
                 def by_words(at: np.ndarray, k: int) -> Neighbors:
@@ -160,7 +173,7 @@ class Corpus:
         own = dict(found)[name]
         if own is ranked:
             return np.where(ranked.ids < 0, np.float32(np.nan), ranked.scores)
-        from synth.algorithms.half_products import products
+        from synth.algorithms.scoring import products
 
         return products(queries[at], vectors, ranked.ids)
 
@@ -192,10 +205,10 @@ def found_by(retrieved: Retrieved, ids: np.ndarray) -> pa.Array:
     from synth.algorithms.mining import places_of
 
     there = ids >= 0
-    names, ranks, scores, present = [], [], [], []
+    row = np.nonzero(there)[0]
+    ranks, scores, present = [], [], []
     for _, one in retrieved.by:
         place = places_of(one, ids)[there]
-        row = np.nonzero(there)[0]
         held = place >= 0
         present.append(held)
         ranks.append(place + 1)
@@ -203,7 +216,7 @@ def found_by(retrieved: Retrieved, ids: np.ndarray) -> pa.Array:
         score[held] = one.scores[row[held], place[held]]
         scores.append(score)
     names = pa.array([name for name, _ in retrieved.by])
-    mask = np.stack(present, axis=1) if present else np.zeros((int(there.sum()), 0), np.bool_)
+    mask = np.stack(present, axis=1)
     which = np.nonzero(mask)[1]
     entries = pa.StructArray.from_arrays(
         [
@@ -213,5 +226,4 @@ def found_by(retrieved: Retrieved, ids: np.ndarray) -> pa.Array:
         ],
         fields=list(rows.FOUND.value_type),
     )
-    offsets = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), entries).cast(rows.FOUND)
+    return listed(entries, mask.sum(axis=1), rows.FOUND)

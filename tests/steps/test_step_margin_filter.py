@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.algorithms.margin import Reference
+from synth.algorithms.margin import Reference, Selection
 from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.steps import MarginFilter
-from synth.steps.margin_filter import Selection
 
 Entries = list[dict[str, Any]]
 

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth.algorithms.approximate import Searched
+from synth.algorithms.neighbors import top_k
 from synth.core import rows
 from synth.core.errors import EngineError, RecipeError
 from synth.core.rows import Table
-from synth.steps import MineNegatives
+from synth.steps import MineNegatives, mine_negatives, retrievers
 from synth.steps.retrievers import Bm25, Dense
 from synth.steps.whole import facts_of, in_order
 
@@ -172,6 +174,21 @@ def test_a_search_tells_how_it_was_made() -> None:
     assert facts_of(in_order(deep, queries(), corpus()))["rows for which fewer were found"] == (
         "1 of 1"
     )
+
+
+def test_of_several_searches_the_one_that_found_least_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recalls = iter([0.96, 1.0])
+
+    def searched(queries: Any, corpus: Any, k: int, *_: object) -> Searched:
+        return Searched(top_k(queries, corpus, k), next(recalls), "some cells")
+
+    monkeypatch.setattr(retrievers, "search", searched)
+    monkeypatch.setattr(mine_negatives, "_SPARE", 0)
+    out = in_order(MineNegatives(corpus="docs", depth=3), queries(), corpus())
+    assert facts_of(out)["search dense"] == "some cells, recall 0.960"
+    assert next(recalls, None) is None
 
 
 def test_what_cannot_be_mined_is_refused_before_anything_runs() -> None:

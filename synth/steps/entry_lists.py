@@ -1,0 +1,125 @@
+"""Entries of `positives` and `negatives` as Arrow arrays, without a Python object for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from synth.core import rows
+from synth.core.rows import Table
+from synth.steps.made import NEGATIVES
+
+Mask = NDArray[np.bool_]
+
+
+def begins(lists: pa.Array) -> NDArray[np.int64]:
+    """Where each list's entries begin among all, and the end of the last; a null has none."""
+    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    return np.asarray(np.concatenate([[0], np.cumsum(sizes)]), np.int64)
+
+
+def listed(entries: pa.Array, sizes: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+    """Lists of so many entries each, one behind the other.
+
+    Args:
+        entries: Of all lists.
+        sizes: How many belong to each list, shape (lists,).
+        kind: The lists' type.
+    """
+    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, entries).cast(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLists:
+    """The entries of a list column, of all rows one behind the other.
+
+    Attributes:
+        entries: What they are.
+        row: The row that each belongs to, in rising order, shape (entries,).
+        begins: Where each row's begin, and the end of the last, shape (rows + 1,).
+        scores: NaN where there is none, shape (entries,).
+        text_hashes: Of their texts, shape (entries,).
+    """
+
+    entries: pa.StructArray
+    row: NDArray[np.int64]
+    begins: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    text_hashes: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, batch: Table, name: str) -> EntryLists:
+        """The entries of a column of `positives` or `negatives`."""
+        kind = rows.POSITIVES if name == "positives" else rows.NEGATIVES
+        lists = batch.column(name).combine_chunks().cast(kind)
+        own = begins(lists)
+        entries = pc.list_flatten(lists)
+        scores = pc.struct_field(entries, "score").to_numpy(zero_copy_only=False)
+        return cls(
+            entries,
+            np.repeat(np.arange(batch.num_rows), np.diff(own)),
+            own,
+            np.asarray(scores, np.float64),
+            text_keys(pc.struct_field(entries, "text")),
+        )
+
+    def field(self, name: str) -> pa.Array:
+        """One field of all entries."""
+        return pc.struct_field(self.entries, name)
+
+    def best_first(self) -> EntryLists:
+        """Those of each row by falling score and then by id; those without a score last."""
+        by_id = pc.rank(pc.fill_null(self.field("id"), ""), tiebreaker="dense")
+        falling = np.where(np.isfinite(self.scores), -self.scores, np.inf)
+        order = np.lexsort((by_id.to_numpy(zero_copy_only=False), falling, self.row))
+        return EntryLists(
+            self.entries.take(pa.array(order)),
+            self.row,
+            self.begins,
+            self.scores[order],
+            self.text_hashes[order],
+        )
+
+    def generated(self) -> Mask:
+        """Which an LLM wrote."""
+        found = pc.starts_with(pc.fill_null(self.field("origin"), ""), "generated:")
+        return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+
+    def lists(
+        self,
+        at: NDArray[np.int64],
+        field: pa.Field = NEGATIVES,
+        more: Mapping[str, pa.Array] | None = None,
+    ) -> pa.Array:
+        """Some of the entries as a list for each row.
+
+        Args:
+            at: Which, in rising order.
+            field: The column that it becomes.
+            more: Further fields of the entries.
+        """
+        taken, more = self.entries.take(pa.array(at)), more or {}
+        fields = list(field.type.value_type)
+        parts = [
+            more[one.name] if one.name in more else pc.struct_field(taken, one.name)
+            for one in fields
+        ]
+        entries = pa.StructArray.from_arrays(parts, fields=fields)
+        sizes = np.bincount(self.row[at], minlength=len(self.begins) - 1)
+        return listed(entries, sizes, field.type)
+
+
+def text_keys(texts: pa.Array) -> NDArray[np.uint64]:
+    """64 bits of each text, never 0; 0 for a null."""
+    from synth.algorithms.hashing import hashes_64
+    from synth.algorithms.text_buffer import text_buffer
+
+    buffer = text_buffer(texts)
+    found = np.maximum(hashes_64(buffer.data, buffer.starts, buffer.ends, 0), np.uint64(1))
+    return np.where(buffer.valid, found, np.uint64(0))
