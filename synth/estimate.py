@@ -83,8 +83,9 @@ def _of_step(
         return StepEstimate(step, came, 0, 0, 0, 0)
     folder = Folder(out).sub(plan.recipe.name, "_replies", step.name)
     stored = len(ReplyIndex(folder))
-    if came is None:
-        return StepEstimate(step, None, None, None, None, stored)
+    if came is None or generation.prompt.head.makes == "scores":
+        # How many entries the rows will list is not known.
+        return StepEstimate(step, came, None, None, None, stored)
     requests = came * generation.step.n
     template = sum(len(turn.template) for turn in generation.prompt.turns)
     filled = sum(

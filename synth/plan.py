@@ -182,7 +182,10 @@ def _check_scored(
     """
     table = tables[reads]
     while isinstance(table, PlannedStep) and not isinstance(table.step, Score):
-        if table.generation and table.generation.prompt.head.makes in ("pairs", "positives"):
+        makes = table.generation.prompt.head.makes if table.generation else None
+        if makes == "scores":
+            return
+        if makes in ("pairs", "positives"):
             raise RecipeError(
                 f"{place}: nothing scores the positives that step {table.name!r} makes, so that "
                 "every row would drop; put a step `kind: score` before it"
@@ -344,6 +347,14 @@ def _generation(place: str, name: str, step: Generate, models: _Models) -> Gener
         spec = models.spec(place, model, get_args(LlmSpec), "LLM")
         sampling = spec.sampling  # type: ignore[union-attr]
         cards[model] = ModelCard(models.identity(model), label(spec), sampling)
+    if prompt.head.makes == "scores" and step.n != 1:
+        raise RecipeError(f"{place}: prompt {prompt.name!r} gives one score to each; leave `n` out")
+    for axis in step.axes:
+        if axis not in prompt.head.axes:
+            known = ", ".join(prompt.head.axes) or "none"
+            raise RecipeError(
+                f"{place}: prompt {prompt.name!r} has no axis {axis!r}; its axes are {known}"
+            )
     return Generation(step, name, prompt, cards, models.recipe.seed)
 
 

@@ -78,17 +78,23 @@ class Request:
         seed: In [0, 2**31); sent to the engine.
         schema: JSON text of the reply's JSON schema, its fields in the order in which they are to
             be written, or None for plain text.
+        choices: Words of which the reply is to begin with one. What comes back is a JSON object
+            with the probability that the model gives to each, as far as it gives any.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     seed: int
     schema: str | None = None
+    choices: tuple[str, ...] = ()
 
     def key(self, model_identity: str) -> str:
-        """32 hex digits that name the answer: model, messages, sampling, seed and schema."""
+        """32 hex digits that name the answer: the model and all of the request."""
         turns = [(message.role, message.content) for message in self.messages]
-        body = (model_identity, turns, _canonical_sampling(self.sampling), self.seed, self.schema)
+        sampling = _canonical_sampling(self.sampling)
+        # Only where there are some, so that replies stored before there were choices are found.
+        choices = [self.choices] if self.choices else []
+        body = (model_identity, turns, sampling, self.seed, self.schema, *choices)
         return hashlib.blake2b(canonical_json(body), digest_size=ID_BYTES).hexdigest()
 
 

@@ -22,7 +22,7 @@ from synth.core.chat import Message, Role, Sampling
 from synth.core.ids import weighted_choice
 from synth.core.sandbox import rendered
 
-Makes = Literal["columns", "rows", "pairs", "positives", "negatives"]
+Makes = Literal["columns", "rows", "pairs", "positives", "negatives", "scores"]
 
 
 class _Check(BaseModel):
@@ -95,6 +95,20 @@ Axis = Annotated[
 ]
 
 
+def _words(value: object) -> object:
+    if isinstance(value, dict) and any(isinstance(key, bool) for key in value):
+        raise ValueError("YAML reads `yes` and `no` as truth values; put them in quotes")
+    return _names(value)
+
+
+# What a reply may begin with, and what each counts.
+Choices = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=40)], Annotated[float, Field(ge=0, le=1)]],
+    Field(min_length=2, max_length=10),
+    BeforeValidator(_words),
+]
+
+
 class PromptHead(BaseModel):
     """The YAML head of a prompt file.
 
@@ -105,7 +119,11 @@ class PromptHead(BaseModel):
         axes: Values drawn per request from the row's own seed, with relative weights.
         reply: JSON schema of the reply, enforced by the engine; absent means plain text.
         items: Field of the reply that lists several results; `into` then speaks of one item.
-        makes: What the reply becomes.
+        choices: Words that the reply may be, with what each counts, in [0, 1]. Nothing is sampled:
+            the reply is the mean of what they count, weighted by the probability that the model
+            gives to each. They must differ in their first token.
+        makes: What the reply becomes. For ``scores`` each entry of `positives` and `negatives` is
+            asked about by itself, its text being `passage`; its score is the reply, in [0, 1].
         cut: What to do with a plain-text reply that `max_tokens` cut off: ``fail`` asks again,
             ``trim`` keeps its whole sentences.
         into: Column from reply field; for a plain-text reply one column name.
@@ -121,6 +139,7 @@ class PromptHead(BaseModel):
     axes: dict[AxisName, Axis] = {}
     reply: dict[str, JsonValue] | None = None
     items: str | None = None
+    choices: Choices | None = None
     makes: Makes
     cut: Literal["fail", "trim"] = "fail"
     into: dict[str, str] | str | None = None
@@ -154,11 +173,19 @@ class Prompt:
     sha: str
     text: str
 
-    def draw_axes(self, seed: int) -> dict[str, str]:
-        """One value for each axis, from the request's seed alone."""
+    def draw_axes(
+        self, seed: int, instead: Mapping[str, Mapping[str, float]] | None = None
+    ) -> dict[str, str]:
+        """One value for each axis, from the request's seed alone.
+
+        Args:
+            seed: The request's.
+            instead: Other values and weights for some of the axes.
+        """
+        axes = {**self.head.axes, **(instead or {})}
         return {
-            name: weighted_choice(weights, seed, name)
-            for name, weights in sorted(self.head.axes.items())
+            name: weighted_choice(dict(weights), seed, name)
+            for name, weights in sorted(axes.items())
         }
 
     def render(self, row: Mapping[str, Any], axes: Mapping[str, str]) -> tuple[Message, ...]:

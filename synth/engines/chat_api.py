@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from synth.core.chat import Completion, Request, Sampling
+from synth.engines.choices import ALTERNATIVES, choice_reply
 
 
 def chat_body(model: str, request: Request) -> bytes:
@@ -25,6 +26,8 @@ def chat_body(model: str, request: Request) -> bytes:
     if request.schema is not None:
         schema = {"name": "reply", "schema": orjson.Fragment(request.schema), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if request.choices:
+        body |= {"logprobs": True, "top_logprobs": ALTERNATIVES}
     return orjson.dumps(body)
 
 
@@ -34,12 +37,21 @@ def _sampling_fields(sampling: Sampling) -> Mapping[str, Any]:
     return sampling.model_dump(exclude_none=True)
 
 
-def read_completion(body: bytes) -> Completion | None:
-    """The reply without a reasoning model's thoughts; None if the body is no chat completion."""
+def read_completion(body: bytes, choices: Sequence[str] = ()) -> Completion | None:
+    """The reply without a reasoning model's thoughts; None if the body is no chat completion.
+
+    Args:
+        body: What the server answered.
+        choices: Those of the request; with some, an answer without `logprobs` is none either.
+    """
     try:
         answer = orjson.loads(body)
         choice = answer["choices"][0]
         text = choice["message"]["content"] or ""
+        if choices:
+            first = choice["logprobs"]["content"][0]["top_logprobs"]
+            text = choice_reply(choices, [(one["token"], one["logprob"]) for one in first])
+            choice["finish_reason"] = "stop"
         usage = answer.get("usage") or {}
         finish_reason = choice.get("finish_reason") or "stop"
         prompt_tokens = usage.get("prompt_tokens") or 0

@@ -72,8 +72,13 @@ class FakeModel:
 
 
 def _reply(request: Request, model: str) -> str:
-    draw = Random(derive_seed(request.seed, model))
     asked = _WORD.findall(request.messages[-1].content)
+    if request.choices:
+        shares = [unit_interval(model, choice, *asked) for choice in request.choices]
+        total = sum(shares) or 1.0
+        parts = {c: s / total for c, s in zip(request.choices, shares, strict=True)}
+        return orjson.dumps(parts).decode()
+    draw = Random(derive_seed(request.seed, model))
     if request.schema is not None:
         return orjson.dumps(_value(orjson.loads(request.schema), asked, draw)).decode()
     limit = max(1, (request.sampling.max_tokens or len(asked)) // 2)

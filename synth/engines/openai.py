@@ -116,7 +116,7 @@ class ServerModel:
             attempt += 1
             try:
                 async with self._limit:
-                    return await self._attempt(body)
+                    return await self._attempt(body, request.choices)
             except _Fault as fault:
                 if attempt > self._spec.max_retries and self._answered > answered:
                     raise RequestRefused("server_failed", str(fault)) from fault
@@ -203,11 +203,17 @@ class ServerModel:
             }
         )
 
-    async def _attempt(self, body: bytes) -> Completion:
+    async def _attempt(self, body: bytes, choices: tuple[str, ...]) -> Completion:
         response = await self._exchange(body)
         if response.status_code != _OK:
             raise self._failure(response)
-        completion = read_completion(response.content)
+        completion = read_completion(response.content, choices)
+        if completion is None and choices and read_completion(response.content) is not None:
+            raise EngineError(
+                f"the model server at {self._server} gives no `logprobs`, by which prompts with "
+                "`choices` score; use a server that does, such as `vllm serve`, or a prompt whose "
+                "`reply` is a number"
+            )
         if completion is None:
             raise _Fault(f"a reply that is no chat completion: {self._said(response.content)}")
         self._answered += 1

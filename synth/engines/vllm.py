@@ -17,6 +17,7 @@ import orjson
 from synth.core.chat import Completion, Message, Request, Sampling
 from synth.core.errors import EngineError, RequestRefused
 from synth.engines.bundled import local_model
+from synth.engines.choices import ALTERNATIVES, choice_reply
 from synth.engines.guard import SILENT_S, Guard
 from synth.engines.specs import VllmSpec
 
@@ -115,9 +116,11 @@ class VllmModel:
         if final is None:
             raise RequestRefused("engine_refused", "vLLM returned no output")
         reply = final.outputs[0]
-        return Completion(
-            reply.text, reply.finish_reason or "stop", len(token_ids), len(reply.token_ids)
-        )
+        sizes = len(token_ids), len(reply.token_ids)
+        if request.choices:
+            tokens = [(one.decoded_token or "", one.logprob) for one in reply.logprobs[0].values()]
+            return Completion(choice_reply(request.choices, tokens), "stop", *sizes)
+        return Completion(reply.text, reply.finish_reason or "stop", *sizes)
 
     async def check(self) -> None:
         """Whether the engine is alive: it answers between two of its steps.
@@ -202,6 +205,8 @@ def _params(request: Request) -> SamplingParams:
         values["stop"] = list(values["stop"])
     if request.schema is not None:
         values["structured_outputs"] = StructuredOutputsParams(json=orjson.loads(request.schema))
+    if request.choices:
+        values["logprobs"] = ALTERNATIVES
     return SamplingParams(seed=request.seed, output_kind=RequestOutputKind.FINAL_ONLY, **values)
 
 

@@ -137,7 +137,7 @@ class Asker:
             answers = await _all(
                 [asyncio.ensure_future(self._answer(ask, values[ask.row], spent)) for ask in asks]
             )
-            self._check_failures(answers, batch.num_rows)
+            self._check_failures(answers)
         except RunStopped:
             await self._drained()
             raise
@@ -232,14 +232,15 @@ class Asker:
         while self._under_way or not await self._job.meter.is_drained.remote():
             await asyncio.sleep(_DRAIN_POLL_S)
 
-    def _check_failures(self, answers: Sequence[Answer], rows: int) -> None:
+    def _check_failures(self, answers: Sequence[Answer]) -> None:
         """Stops a run whose prompt or model is broken before it burns a cluster.
 
         Raises:
             EngineError: If too many of the last rows failed.
         """
+        asked = sorted({answer.ask.row for answer in answers})
         good = {answer.ask.row for answer in answers if answer.parsed.failure is None}
-        self._failed.extend(at not in good for at in range(rows))
+        self._failed.extend(at not in good for at in asked)
         limit = self._generation.step.max_error_rate
         share = sum(self._failed) / max(1, len(self._failed))
         if len(self._failed) < _FEWEST_ROWS or share <= limit:

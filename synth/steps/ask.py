@@ -47,9 +47,15 @@ class Ask:
     failure: str | None = None
 
     def attempt(self, number: int) -> Request | None:
-        """The request of the attempt with this number, from 0; only the seed differs."""
+        """The request of the attempt with this number, from 0; only the seed differs.
+
+        None if there is nothing to send, or if nothing else could come of it: where choices are
+        weighed, nothing is drawn.
+        """
         if self.request is None or number == 0:
             return self.request
+        if self.request.choices:
+            return None
         return replace(self.request, seed=derive_seed(self.seed, "attempt", number))
 
 

@@ -14,15 +14,17 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from synth.core import rows
 from synth.core.chat import DEFAULT_SAMPLING, Completion, Request, Sampling
 from synth.core.ids import derive_seed, weighted_choice
-from synth.core.prompt import Prompt
+from synth.core.prompt import Axis, AxisName, Prompt
 from synth.core.rows import Table
 from synth.core.step import Fields, Step
-from synth.steps import made
+from synth.steps import made, scored
 from synth.steps.ask import Answer, Ask, ModelCard
 from synth.steps.checks import holds
 from synth.steps.reply import Parsed, arrow_type, columns_of, parse
 
 ANY = pa.null()
+# Of a request whose choices are weighed: one token tells.
+_CHOSEN = Sampling(temperature=0.0, max_tokens=1)
 
 
 class Generate(Step):
@@ -33,9 +35,10 @@ class Generate(Step):
         model: Name of the LLM in the recipe's `models`.
         models: Several LLMs with relative weights instead; each row's is drawn from its seed,
             because an equal mix of LLMs beats each single one (arXiv:2511.07025).
-        n: Replies asked for each row.
+        n: Replies asked for each row; 1 for a prompt that makes scores.
         attempts: How often a reply is asked for until one holds the prompt's checks.
         sampling: Overrides of the prompt's and the model's sampling parameters.
+        axes: Other values and weights for some of the prompt's axes, such as a single strategy.
         on_failure: What becomes of a row without one good reply: ``drop`` it with the reason, or
             ``keep`` it as it came.
         keep_inputs: Whether the rows that new rows are made from go on beside them.
@@ -50,6 +53,7 @@ class Generate(Step):
     n: PositiveInt = 1
     attempts: PositiveInt = 3
     sampling: Sampling = Sampling()
+    axes: dict[AxisName, Axis] = Field(default_factory=dict)
     on_failure: Literal["drop", "keep"] = "drop"
     keep_inputs: bool = False
     max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -93,6 +97,9 @@ class Generation:
         """The columns that the prompt's body reads, of any type."""
         head = self.prompt.head
         needed = [pa.field(name, ANY) for name in head.needs]
+        if head.makes == "scores":
+            needed = [field for field in needed if field.name not in scored.NAMES]
+            needed.extend(scored.LISTS)
         if head.makes == "pairs" and "positive" not in columns_of(head):
             needed.append(rows.TEXT)
         if head.makes in ("positives", "negatives"):
@@ -115,32 +122,52 @@ class Generation:
                 return (made.POSITIVES, made.EDITS)
             case "negatives":
                 return (made.NEGATIVES, made.EDITS)
+            case "scores":
+                return (*scored.LISTS, made.EDITS)
 
     def ask(self, batch: Table) -> list[Ask]:
-        """Every reply wanted for the rows, `n` for each."""
+        """Every reply wanted for the rows, `n` for each; one for each entry that is scored."""
         wanted = batch.select([field.name for field in self.needs()]).to_pylist()
         ids = batch.column("id").to_pylist()
+        if self.prompt.head.makes == "scores":
+            return [
+                self._ask(at, row_id, row, number, entry["text"])
+                for at, (row_id, row) in enumerate(zip(ids, wanted, strict=True))
+                for number, entry in enumerate(scored.entries_of(row))
+            ]
         return [
             self._ask(at, row_id, row, sample)
             for at, (row_id, row) in enumerate(zip(ids, wanted, strict=True))
             for sample in range(self.step.n)
         ]
 
-    def _ask(self, at: int, row_id: str, row: Mapping[str, Any], sample: int) -> Ask:
-        seed = derive_seed(self.seed, self.name, row_id, sample)
-        axes = self.prompt.draw_axes(seed)
+    def _ask(
+        self,
+        at: int,
+        row_id: str,
+        row: Mapping[str, Any],
+        sample: int,
+        passage: str | None = None,
+    ) -> Ask:
+        # One model for all entries of a row: scores of two are not comparable.
+        drawn = 0 if self.prompt.head.makes == "scores" else sample
+        seed = derive_seed(self.seed, self.name, row_id, drawn)
+        axes = self.prompt.draw_axes(seed, self.step.axes)
         model = weighted_choice(self.step.weights, seed, "model")
         missing = next((name for name in self.prompt.head.needs if row[name] is None), None)
         if missing is not None:
             return Ask(at, sample, model, seed, axes, None, f"no_{missing}")
         try:
-            messages = self.prompt.render(row, axes)
+            messages = self.prompt.render({**row, scored.PASSAGE: passage}, axes)
         except jinja2.TemplateError:
             return Ask(at, sample, model, seed, axes, None, "prompt_not_rendered")
         return Ask(at, sample, model, seed, axes, self._request(messages, model, seed))
 
     def _request(self, messages: Any, model: str, seed: int) -> Request:  # noqa: ANN401
         head = self.prompt.head
+        if head.choices is not None:
+            # Nothing is drawn: equal questions have one answer.
+            return Request(messages, _CHOSEN, 0, choices=tuple(head.choices))
         layers = (self.step.sampling, head.sampling, self.cards[model].sampling, DEFAULT_SAMPLING)
         schema = None if head.reply is None else orjson.dumps(head.reply).decode()
         return Request(messages, Sampling.merged(*layers), seed, schema)
@@ -169,4 +196,6 @@ class Generation:
         maker = made.Maker(self.name, self.prompt, self.cards, self.step.on_failure == "keep")
         if self.makes_rows:
             return made.new_rows(batch, answers, maker, self.adds(), self.step.keep_inputs)
+        if self.prompt.head.makes == "scores":
+            return scored.scored_rows(batch, answers, maker)
         return made.filled_rows(batch, answers, maker, self.adds())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ _FENCE = re.compile(r"\A```[a-zA-Z]*\s*\n(.*?)\n?```\Z", re.DOTALL)
 _SENTENCE_END = re.compile(
     r"[.!?…。！？।]['\"”’)\]]*(?=\s|\Z)|[。！？]"  # noqa: RUF001  (Chinese and Japanese write these)
 )
+# Of all that a model could have said, so much must be one of the choices.
+_LEAST_CHOSEN = 0.01
 _ARROW_TYPES = {
     "string": pa.string(),
     "integer": pa.int64(),
@@ -45,7 +48,7 @@ class Parsed:
 def columns_of(head: PromptHead) -> dict[str, str | None]:
     """Column from reply field (None for a plain-text reply), as `into` says or by default."""
     if head.reply is None:
-        default = "query" if head.makes == "pairs" else "text"
+        default = {"pairs": "query", "scores": "score"}.get(head.makes, "text")
         return {(head.into if isinstance(head.into, str) else default): None}
     if isinstance(head.into, dict):
         return dict(head.into)
@@ -65,15 +68,25 @@ def item_schema(head: PromptHead) -> dict[str, Any]:
 def arrow_type(head: PromptHead, field: str | None) -> pa.DataType:
     """The Arrow type of one reply field; anything JSON can nest is kept as its JSON text."""
     if field is None:
-        return pa.string()
+        return pa.string() if head.choices is None else pa.float64()
     declared = item_schema(head).get("properties", {}).get(field, {})
     if declared.get("type") == "array" and declared.get("items", {}).get("type") == "string":
         return pa.list_(pa.string())
     return _ARROW_TYPES.get(declared.get("type"), pa.string())
 
 
+def score_range(head: PromptHead) -> tuple[float, float]:
+    """The least and the most that the reply of a prompt that makes scores can be."""
+    if head.choices is not None:
+        return 0.0, 1.0
+    (field,) = item_schema(head)["properties"].values()
+    return float(field["minimum"]), float(field["maximum"])
+
+
 def parse(head: PromptHead, completion: Completion) -> Parsed:
     """The values of a reply, before its checks."""
+    if head.choices is not None:
+        return _parse_choices(head, head.choices, completion.text)
     text = without_thoughts(completion.text)
     if completion.finish_reason == "length":
         text = _whole_sentences(text) if head.reply is None and head.cut == "trim" else ""
@@ -84,6 +97,19 @@ def parse(head: PromptHead, completion: Completion) -> Parsed:
     if head.reply is None:
         return Parsed(items=({next(iter(columns_of(head))): text},))
     return _parse_json(head, text)
+
+
+def _parse_choices(head: PromptHead, choices: Mapping[str, float], text: str) -> Parsed:
+    """The mean of what the choices count, by their probabilities."""
+    try:
+        shares: dict[str, float] = orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return Parsed(failure="reply_not_json")
+    total = sum(shares.values())
+    if total < _LEAST_CHOSEN:
+        return Parsed(failure="no_choice")
+    mean = sum(choices[choice] * share for choice, share in shares.items()) / total
+    return Parsed(items=({next(iter(columns_of(head))): mean},))
 
 
 def _parse_json(head: PromptHead, text: str) -> Parsed:

@@ -72,6 +72,7 @@ BROAD: dict[str, Any] = {
         {"name": "vectors", "kind": "embed", "column": "query", "model": "encoder"},
         {"name": "mined", "kind": "mine_negatives", "corpus": "corpus", "depth": 5},
         {"name": "scores", "kind": "score", "model": "encoder"},
+        {"name": "judged", "kind": "generate", "prompt": "judge_relevance", "model": "two"},
         {"name": "margin", "kind": "margin_filter", "relative_margin": 0.05, "keep": 3},
     ],
     "export": [

@@ -49,6 +49,7 @@ OTHER_REQUEST: dict[str, Any] = {
     "sampling": Sampling(temperature=0),
     "seed": 8,
     "schema": '{"type":"object"}',
+    "choices": ("yes", "no"),
 }
 
 

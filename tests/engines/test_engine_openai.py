@@ -494,3 +494,30 @@ def test_check_says_that_nothing_answers() -> None:
 
     with pytest.raises(EngineError, match=r"no model server answers at http.*`vllm serve m`"):
         served(use)
+
+
+CHOOSING = Request((Message("user", "?"),), Sampling(max_tokens=1), 0, None, ("yes", "no"))
+
+
+def test_choices_are_asked_for_and_read_as_probabilities() -> None:
+    async def weigh(request: web.Request, body: bytes) -> web.StreamResponse:
+        tokens = [{"token": "Yes", "logprob": -0.5}, {"token": " no", "logprob": -1.5}]
+        answer = orjson.loads(chat("Yes"))
+        answer["choices"][0]["logprobs"] = {"content": [{"top_logprobs": tokens}]}
+        return web.json_response(answer)
+
+    async def use(server: Server, model: ServerModel) -> tuple[Completion, Any]:
+        return await model.complete(CHOOSING), orjson.loads(server.bodies[0])
+
+    found, sent = served(use, weigh)
+    assert orjson.loads(found.text) == {"yes": 0.606531, "no": 0.22313}
+    assert (sent["logprobs"], sent["top_logprobs"]) == (True, 20)
+
+
+def test_a_server_that_weighs_no_choices_stops_the_run_at_once() -> None:
+    async def use(server: Server, model: ServerModel) -> int:
+        with pytest.raises(EngineError, match="gives no `logprobs`"):
+            await model.complete(CHOOSING)
+        return len(server.bodies)
+
+    assert served(use) == 1
