@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -14,6 +14,10 @@ from rich.text import Text
 
 from synth.lineage import Event, Lineage, Use
 from synth.view import Run, StepRows
+
+if TYPE_CHECKING:
+    from synth.calibration import Calibration, Point
+    from synth.style_leak import StyleLeak
 
 # Characters of a text, and entries of a list, that fit where rows are to be compared.
 _TEXT_CHARS = 400
@@ -79,6 +83,58 @@ def render_rows(step_rows: StepRows, n: int = 5, *, dropped: bool = False) -> Re
     which = "dropped rows" if dropped else "rows"
     head = Text(f"{name}: {len(found):,} of {number:,} {which}", "bold")
     return Group(head, *(_card(row) for row in found))
+
+
+def render_calibration(found: Calibration) -> Table:
+    """For each margin what it keeps, and how much of that is estimated to be relevant."""
+    title = Text(f"{found.step}: {found.rows:,} rows, judged by {found.judge}", "bold")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("margin", no_wrap=True)
+    for name in ("kept a row", "rows short", "rows lost", "false negatives", "95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in found.points:
+        shares = (f"{one:.0%}" for one in (point.short, point.lost))
+        style = "bold" if point.margin == "as it is" else ""
+        table.add_row(point.margin, f"{point.a_row:.2f}", *shares, *_rates(point), style=style)
+    told = (
+        f"The judge calls {found.hits:.0%} of the positives relevant and {found.false_alarms:.0%} "
+        f"of passages of other queries; of {found.asked:,} negatives judged."
+    )
+    if not found.tells:
+        told += (
+            " That is too little to tell false negatives by: judge with a cross-encoder or a "
+            "larger LLM."
+        )
+    table.caption, table.caption_justify = Text(told, "dim"), "left"
+    return table
+
+
+def _rates(point: Point) -> tuple[str, str]:
+    if point.false_negatives is None or point.low is None or point.high is None:
+        return "-", "-"
+    return f"{point.false_negatives:.1%}", f"{point.low:.1%} to {point.high:.1%}"
+
+
+def render_style_leaks(found: Sequence[StyleLeak]) -> Table:
+    """How well generated negatives are told from other texts, and by what."""
+    title = Text(f"{found[0].step}: style of {found[0].generated:,} generated negatives", "bold")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("told from")
+    for name in ("AUC", "95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("by, most of all", overflow="fold")
+    for one in found:
+        leak = one.leak
+        tells = ", ".join(f"{name} {weight:+.2f}" for name, weight in leak.tells)
+        ends = f"{leak.low:.2f} to {leak.high:.2f}"
+        table.add_row(f"{one.compared:,} {one.others}", f"{leak.auc:.2f}", ends, tells)
+    told = (
+        "AUC of a linear classifier that sees lengths, marks and small words: 0.5 is no leak. "
+        "Above 0.8 a model can learn the style instead of the meaning: cap the generated share, or "
+        "let several LLMs write."
+    )
+    table.caption, table.caption_justify = Text(told, "dim"), "left"
+    return table
 
 
 def _card(row: Mapping[str, Any]) -> Panel:

@@ -1,0 +1,14 @@
+"""The command line, one module for commands that belong together."""
+
+from __future__ import annotations
+
+# Importing them adds their commands, in the order in which help lists them.
+from synth.cli import running, looking, making  # isort: skip
+from synth.cli.common import app
+
+__all__ = ["app", "looking", "main", "making", "running"]
+
+
+def main() -> None:
+    """Entry point of the command `synth`."""
+    app()
