@@ -1,7 +1,8 @@
 """Dedup as a whole run, Parquet to Parquet: ``python benchmarks/dedup_run.py [--docs N ...]``.
 
 With ``--rival N`` datatrove's local executor gets the same files with the same bands in the same
-run, up to N documents: a million take it the better part of an hour.
+run, up to N documents: a million take it the better part of an hour, unless ``--rival-limit TIMES``
+ends it after so many times the wall time of synth.
 
 A recipe of one `minhash_dedup` step goes through `synth run` with Ray started and stopped, on more
 and more documents; time should grow linearly and the memory of each worker stay flat. Writes
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -63,11 +65,15 @@ def main() -> None:
     parser.add_argument(
         "--rival", type=int, default=0, metavar="N", help="datatrove too, up to so many documents"
     )
+    parser.add_argument(
+        "--rival-limit", type=float, metavar="TIMES", help="end it after so many times synth's wall"
+    )
     args = parser.parse_args()
     runs = []
     base = documents(min(_BASE, max(args.docs)), args.data)
+    limit = args.rival_limit or float("inf")
     for count in args.docs:
-        runs.append(_measured(base, count, rival=count <= args.rival))
+        runs.append(_measured(base, count, limit if count <= args.rival else 0))
         print(json.dumps(runs[-1]), flush=True)
     result = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -75,7 +81,8 @@ def main() -> None:
         "packages": versions(*_PACKAGES),
         "load": load(),
         "command": f"python benchmarks/dedup_run.py --docs {' '.join(map(str, args.docs))}"
-        f"{' --data DATA' if args.data else ''}{f' --rival {args.rival}' if args.rival else ''}",
+        f"{' --data DATA' if args.data else ''}{f' --rival {args.rival}' if args.rival else ''}"
+        f"{f' --rival-limit {args.rival_limit:g}' if args.rival_limit else ''}",
         "runs": runs,
     }
     path = _RESULTS / "dedup-run.json"
@@ -95,7 +102,7 @@ def texts(base: Sequence[str], count: int) -> Iterator[str]:
         yield " ".join(word for first in range(stride) for word in words[first::stride])
 
 
-def _measured(base: Sequence[str], count: int, *, rival: bool) -> dict[str, Any]:
+def _measured(base: Sequence[str], count: int, rival_times: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="synth-dedup-") as name:
         folder = Path(name)
         size = _write(folder / "docs", base, count)
@@ -111,25 +118,30 @@ def _measured(base: Sequence[str], count: int, *, rival: bool) -> dict[str, Any]
             "step_s": round(record.seconds, 1),
             "dropped": record.rows_dropped,
         }
-        if rival:
-            told["datatrove"] = _by_datatrove(folder, count)
+        print(json.dumps(told), flush=True)
+        if rival_times:
+            told["datatrove"] = _by_datatrove(folder, count, rival_times * done["wall_s"])
         return told
 
 
-def _watched(command: Sequence[str]) -> dict[str, Any]:
-    """Wall and CPU seconds of a command and all that it starts, and their memory."""
+def _watched(command: Sequence[str], limit_s: float = math.inf) -> dict[str, Any]:
+    """Wall and CPU seconds of a command and all that it starts, and their memory.
+
+    Where it takes more than `limit_s` it is ended, and `ended` says so.
+    """
     started_s = time.perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         memory = _Memory(process.pid)
         with TreeCpu(process.pid, _LOOK_EVERY_S) as cpu:
-            said, _ = process.communicate()
+            said, ended = _said(process, limit_s)
         memory.stop()
     wall_s = time.perf_counter() - started_s
-    if process.returncode:
+    if process.returncode and not ended:
         raise RuntimeError(said[-2000:])
     return {
+        "ended": ended,
         "wall_s": round(wall_s, 1),
         "cpu_s": round(cpu.cpu_s, 1),
         "driver_mb": memory.driver_mb,
@@ -137,18 +149,33 @@ def _watched(command: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _by_datatrove(folder: Path, count: int) -> dict[str, Any]:
+def _said(process: subprocess.Popen[str], limit_s: float) -> tuple[str, bool]:
+    """What a process printed, and whether it had to be ended."""
+    try:
+        said, _ = process.communicate(timeout=None if math.isinf(limit_s) else limit_s)
+    except subprocess.TimeoutExpired:
+        tree = psutil.Process(process.pid)
+        for one in [*tree.children(recursive=True), tree]:
+            one.kill()
+        return process.communicate()[0], True
+    return said, False
+
+
+def _by_datatrove(folder: Path, count: int, limit_s: float) -> dict[str, Any]:
     """The same by datatrove: its stages' start and end, logs and files included."""
     rival = ENVIRONMENTS["datatrove"]
     install(rival)
     count_bands, count_rows = bands(_THRESHOLD, NUM_PERM)
     command = [str(rival.python), str(Path(__file__).with_name("dedup_datatrove.py"))]
     command += [str(folder / "docs"), str(folder / "datatrove"), "--ngram", str(NGRAM)]
-    done = _watched([*command, "--bands", str(count_bands), "--rows", str(count_rows)])
+    done = _watched([*command, "--bands", str(count_bands), "--rows", str(count_rows)], limit_s)
+    told = {name: done[name] for name in ("wall_s", "cpu_s", "ended")}
+    if done["ended"]:
+        return told
     kept = sum(
         pq.read_metadata(path).num_rows for path in (folder / "datatrove/out").glob("*.parquet")
     )
-    return {name: done[name] for name in ("wall_s", "cpu_s")} | {"dropped": count - kept}
+    return told | {"dropped": count - kept}
 
 
 def _write(folder: Path, base: Sequence[str], count: int) -> int:
@@ -221,9 +248,12 @@ def _rival_lines(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for run in (run for run in runs if "datatrove" in run):
         other = run["datatrove"]
+        more = "more than " if other["ended"] else ""
+        dropped = "ended before it was done" if other["ended"] else f"{other['dropped']:,}"
         yield (
-            f"| {run['docs']:,} | {other['wall_s']:,} | {other['cpu_s']:,} | {other['dropped']:,} "
-            f"| {other['wall_s'] / run['wall_s']:.1f} | {other['cpu_s'] / run['cpu_s']:.1f} |"
+            f"| {run['docs']:,} | {other['wall_s']:,} | {other['cpu_s']:,} | {dropped} "
+            f"| {more}{other['wall_s'] / run['wall_s']:.1f} "
+            f"| {more}{other['cpu_s'] / run['cpu_s']:.1f} |"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from synth.algorithms.neighbors import Neighbors, Vectors, top_k
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from synth.algorithms.half_products import Candidates
+
 Search = Literal["auto", "exact", "approximate"]
 
 # Products of a query and a corpus vector up to which every one is worth its time: minutes on a
@@ -20,8 +22,10 @@ Search = Literal["auto", "exact", "approximate"]
 _MOST_PRODUCTS = 10_000_000_000
 # Vectors below which no index pays.
 _FEWEST_VECTORS = 10_000
-# What faiss asks for each cell as it learns them.
-_LEARNED_FROM = 40
+# More cells looked at each time that recall is too low, and the share of them beyond which looking
+# at all is as fast.
+_WIDER, _FEWEST_LEFT_OUT = 1.5, 4
+_MEMORY_MB = 256
 # Queries by which recall is measured, and how exactly: to about a percent.
 _SAMPLE = 200
 
@@ -63,33 +67,24 @@ def search(
     wanted = how == "approximate" or (how == "auto" and many)
     if not wanted or len(corpus) < _FEWEST_VECTORS or not len(queries):
         return Searched(top_k(queries, corpus, k), 1.0, "exact")
+    from synth.algorithms.cells import candidates_in, cells_of
+
+    queries, corpus = (np.ascontiguousarray(one, np.float32) for one in (queries, corpus))
     at = np.unique(np.linspace(0, len(queries) - 1, _SAMPLE).astype(np.int64))
-    sample, truth = queries[at], top_k(queries[at], corpus, k)
-    index = _index(corpus)
+    sample, truth = np.ascontiguousarray(queries[at]), top_k(queries[at], corpus, k)
+    count = 2 ** round(math.log2(4 * math.sqrt(len(corpus))))
+    cells, probes = cells_of(corpus, count), max(1, count // 64)
     while True:
-        recall = _recall(index.search(sample, truth.ids.shape[1])[1], truth.ids)
+        among = candidates_in(cells, sample, k, probes, _MEMORY_MB)
+        recall = _recall(_ranked(sample, corpus, among, k).ids, truth.ids)
         if recall >= least_recall:
             break
-        if 2 * index.nprobe >= index.nlist:
+        probes = math.ceil(_WIDER * probes)
+        if _FEWEST_LEFT_OUT * probes >= count:
             return Searched(top_k(queries, corpus, k), 1.0, "exact: no index reached the recall")
-        index.nprobe *= 2
-    found = _ranked(queries, corpus, index.search(queries, truth.ids.shape[1])[1])
-    return Searched(found, recall, f"{index.nprobe} of {index.nlist} cells looked at")
-
-
-def _index(corpus: Vectors) -> Any:  # noqa: ANN401  (faiss ships no types)
-    import faiss
-
-    cells = 2 ** round(math.log2(4 * math.sqrt(len(corpus))))
-    index = faiss.IndexIVFFlat(
-        faiss.IndexFlatIP(corpus.shape[1]), corpus.shape[1], cells, faiss.METRIC_INNER_PRODUCT
-    )
-    index.cp.max_points_per_centroid = _LEARNED_FROM
-    index.cp.min_points_per_centroid = 1
-    index.train(corpus)
-    index.add(corpus)
-    index.nprobe = max(1, cells // 64)
-    return index
+    among = candidates_in(cells, queries, k, probes, _MEMORY_MB)
+    found = _ranked(queries, corpus, among, k)
+    return Searched(found, recall, f"{probes} of {count} cells looked at")
 
 
 def _recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
@@ -97,13 +92,15 @@ def _recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
     return hits / truth.size
 
 
-def _ranked(queries: Vectors, corpus: Vectors, ids: NDArray[np.int64]) -> Neighbors:
-    """The same neighbours with scores that do not depend on how they were found."""
+def _ranked(queries: Vectors, corpus: Vectors, among: Candidates, k: int) -> Neighbors:
+    """The best candidates, with scores that do not depend on how they were found."""
     from synth.algorithms.scoring import best
 
-    shape = ids.shape
+    shape = (len(queries), min(k, len(corpus)))
     found = Neighbors(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-    # What is missing sorts last and does not count.
-    in_order = np.sort(np.where(ids < 0, np.iinfo(np.int64).max, ids), axis=1)
-    best(queries, corpus, in_order, (ids >= 0).sum(axis=1), shape[1], found.ids, found.scores)
+    best(queries, corpus, among.ids, among.counts, shape[1], found.ids, found.scores)
+    crowded = np.flatnonzero(among.counts < 0)
+    if len(crowded):
+        exact = top_k(queries[crowded], corpus, k)
+        found.ids[crowded], found.scores[crowded] = exact.ids, exact.scores
     return found

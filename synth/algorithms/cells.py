@@ -1,0 +1,186 @@
+"""Nearest neighbours in an inverted file: a corpus in cells, of which a query looks at a few.
+
+All queries that look at a cell are multiplied with it at once, so that the work is matrix products
+and not one query's walk through lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.algorithms.half_products import (
+    Candidates,
+    Matrix,
+    has_fast_products,
+    in_threads,
+    threads,
+)
+from synth.algorithms.kernel import Index, kernel
+
+if TYPE_CHECKING:
+    from torch import Tensor, dtype
+
+# Vectors that each centre is learned from, and how often it moves: more finds no more neighbours.
+_LEARNED_FROM, _ROUNDS = 24, 6
+_BLOCK = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A corpus in cells.
+
+    Attributes:
+        centres: Shape (cells, dim).
+        order: Corpus indices, those of a cell together and in rising order, shape (corpus,).
+        starts: Where each cell begins, and the end of the last, shape (cells + 1,).
+        vectors: The corpus in that order, shape (corpus, dim).
+    """
+
+    centres: Tensor
+    order: NDArray[np.int32]
+    starts: Index
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.starts) - 1
+
+
+def cells_of(corpus: Matrix, count: int) -> Cells:
+    """The corpus around centres found by spherical k-means.
+
+    Args:
+        corpus: Shape (corpus, dim).
+        count: Cells, at most as many as there are vectors.
+    """
+    import torch
+
+    spread = np.linspace(0, len(corpus) - 1, min(len(corpus), _LEARNED_FROM * count))
+    sample = corpus[spread.astype(np.int64)]
+    centres = sample[np.linspace(0, len(sample) - 1, count).astype(np.int64)]
+    for _ in range(_ROUNDS):
+        centres = _means(sample, _nearest(sample, centres), np.ascontiguousarray(centres))
+    cell = _nearest(corpus, centres)
+    order = np.argsort(cell, kind="stable").astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=count))])
+    vectors = torch.empty(corpus.shape, dtype=_kind())
+    for at in range(0, len(corpus), _BLOCK):
+        vectors[at : at + _BLOCK] = torch.from_numpy(corpus[order[at : at + _BLOCK]])
+    return Cells(torch.from_numpy(centres).to(_kind()), order, starts, vectors)
+
+
+def candidates_in(cells: Cells, queries: Matrix, k: int, probes: int, memory_mb: int) -> Candidates:
+    """The best corpus vectors of the cells that each query looks at, with few more than k.
+
+    Args:
+        cells: The corpus.
+        queries: Shape (queries, dim).
+        k: Neighbours wanted, at least 1.
+        probes: Cells that each query looks at, those with the nearest centres.
+        memory_mb: Working memory.
+    """
+    from synth.algorithms.pool import room_for
+
+    room = room_for(k)
+    ids, counts = np.empty((len(queries), room), np.int32), np.empty(len(queries), np.int64)
+    each = 6 * room + 12 * probes + 4 * len(cells) + 8 * queries.shape[1]
+    rows = max(1, min(_BLOCK, memory_mb * 2**20 // (each * threads())))
+    # As many parts as threads at least.
+    rows = max(1, min(rows, -(-len(queries) // threads())))
+
+    def search(at: int) -> None:
+        part = slice(at, at + rows)
+        _search(cells, queries[part], k, probes, ids[part], counts[part])
+
+    in_threads(search, range(0, len(queries), rows))
+    return Candidates(ids, counts)
+
+
+def _search(
+    cells: Cells,
+    queries: Matrix,
+    k: int,
+    probes: int,
+    ids: NDArray[np.int32],
+    counts: NDArray[np.int64],
+) -> None:
+    import torch
+
+    from synth.algorithms.pool import empty_pool, take, thin_all
+
+    asked = torch.from_numpy(np.array(queries)).to(_kind())
+    near = torch.topk(_product(asked, cells.centres).float(), probes, dim=1, sorted=False).indices
+    looked = near.numpy().ravel()
+    order = np.argsort(looked, kind="stable")
+    who = order // probes
+    ends = np.cumsum(np.bincount(looked, minlength=len(cells)))
+    pool, exact = empty_pool(ids, counts), np.zeros(len(ids), np.float32)
+    for cell in range(len(cells)):
+        rows = who[ends[cell - 1] if cell else 0 : ends[cell]]
+        first, behind = cells.starts[cell], cells.starts[cell + 1]
+        if len(rows) and behind > first:
+            some = asked[torch.from_numpy(rows)]
+            bits = _product(some, cells.vectors[first:behind]).view(torch.int16).numpy()
+            take(bits, rows, first, k, exact, pool)
+    thin_all(k, exact, pool)
+    _in_order(ids, counts, cells.order)
+
+
+def _kind() -> dtype:
+    """What is multiplied: bfloat16 where the processor does that itself."""
+    import torch
+
+    return torch.bfloat16 if has_fast_products() else torch.float32
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """The products of two sets of vectors in bfloat16."""
+    import torch
+
+    return torch.mm(one, other.T).bfloat16()
+
+
+def _nearest(vectors: Matrix, centres: Matrix) -> Index:
+    """The centre with the largest inner product with each vector, shape (vectors,)."""
+    import torch
+
+    from synth.algorithms.pool import argmax
+
+    found, fixed = np.empty(len(vectors), np.int64), torch.from_numpy(centres).to(_kind())
+
+    def search(at: int) -> None:
+        part = torch.from_numpy(np.array(vectors[at : at + _BLOCK])).to(_kind())
+        argmax(_product(part, fixed).view(torch.int16).numpy(), found[at : at + _BLOCK])
+
+    in_threads(search, range(0, len(vectors), _BLOCK))
+    return found
+
+
+def _means(vectors: Matrix, cell: Index, centres: Matrix) -> Matrix:
+    """The direction of the mean of each cell; a centre without vectors stays where it is."""
+    sums = np.zeros_like(centres)
+    _add_up(np.ascontiguousarray(vectors), cell, sums)
+    length = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.where(length > 0, sums / np.maximum(length, 1e-30), centres)
+
+
+@kernel
+def _add_up(vectors: Matrix, cell: Index, sums: Matrix) -> None:
+    for at in range(len(cell)):
+        for place in range(vectors.shape[1]):
+            sums[cell[at], place] += vectors[at, place]
+
+
+@kernel
+def _in_order(ids: NDArray[np.int32], counts: Index, order: NDArray[np.int32]) -> None:
+    """Turns places in cells into corpus indices, in rising order."""
+    for row in range(len(ids)):
+        count = counts[row]
+        for at in range(count):
+            ids[row, at] = order[ids[row, at]]
+        if count > 0:
+            ids[row, :count].sort()
