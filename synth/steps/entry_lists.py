@@ -75,9 +75,22 @@ class EntryLists:
 
     def best_first(self) -> EntryLists:
         """Those of each row by falling score and then by id; those without a score last."""
-        by_id = pc.rank(pc.fill_null(self.field("id"), ""), tiebreaker="dense")
         falling = np.where(np.isfinite(self.scores), -self.scores, np.inf)
-        order = np.lexsort((by_id.to_numpy(zero_copy_only=False), falling, self.row))
+        order = np.arange(len(falling))
+        same_row = self.row[1:] == self.row[:-1]
+        if (same_row & (falling[1:] < falling[:-1])).any():
+            order = np.lexsort((falling, self.row))
+        falling = falling[order]
+        # Ids are texts, which take long to compare: only where scores are equal.
+        tied = np.zeros(len(falling) + 1, np.bool_)
+        tied[1:-1] = same_row & (falling[1:] == falling[:-1])
+        at = np.flatnonzero(tied[1:] | tied[:-1])
+        if len(at):
+            ids = pc.fill_null(self.field("id").take(pa.array(order[at])), "")
+            by_id = pc.rank(ids, tiebreaker="dense").to_numpy(zero_copy_only=False)
+            order[at] = order[at][np.lexsort((by_id, falling[at], self.row[at]))]
+        if (np.diff(order) == 1).all():
+            return self
         return EntryLists(
             self.entries.take(pa.array(order)),
             self.row,

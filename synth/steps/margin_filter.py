@@ -55,8 +55,14 @@ _OF_MARGIN = {
 }
 # Cosines of float32 vectors may be a little more than 1.
 _BOUND = 1.001
-# For each negative why it is rejected, empty where it is not, shape (negatives,).
-Reasons = NDArray[np.str_]
+# Why a negative is rejected; the first that holds is told. `no_reason` keeps it.
+_REASONS = (
+    *("no_reason", "no_text", "is_positive", "is_query", "is_source", "repeated", "no_score"),
+    *("no_positive_score", "above_margin", "above_max_score", "below_min_score"),
+    *("above_max_quantile", "below_min_quantile", "above_generated_share", "not_selected"),
+)
+# For each negative the place of its reason among them, shape (negatives,).
+Reasons = NDArray[np.int8]
 
 
 class MarginFilter(MapStep):
@@ -166,18 +172,17 @@ class MarginFilter(MapStep):
             positives.scores, positives.row, batch.num_rows, self.reference
         )
         reasons = _identity_reasons(batch, positives, negatives)
-        margin = self._margins(negatives, reasons == "", reference)
+        margin = self._margins(negatives, reasons == 0, reference)
         ceiling = margin if self.max_score is None else np.minimum(margin, self.max_score)
-        by_score = self._score_reasons(negatives, margin)
-        reasons = np.where(reasons == "", by_score, reasons)
-        selected = self._selected(batch, negatives, reasons == "")
-        reasons = np.where(reasons == "", selected, reasons)
-        kept = np.flatnonzero(reasons == "")
+        reasons = np.where(reasons == 0, self._score_reasons(negatives, margin), reasons)
+        selected = self._selected(batch, negatives, reasons == 0)
+        reasons = np.where(reasons == 0, selected, reasons)
+        kept = np.flatnonzero(reasons == 0)
         out = rows.with_column(batch, NEGATIVES, negatives.lists(kept))
-        rejected = np.flatnonzero(reasons != "")
+        rejected = np.flatnonzero(reasons)
         limits = ceiling[negatives.row[rejected]]
         more = {
-            "reason": pa.array(reasons[rejected].tolist(), pa.string()),
+            "reason": pa.array(_REASONS).take(pa.array(reasons[rejected])),
             "ceiling": pa.array(limits, pa.float32(), mask=~np.isfinite(limits)),
         }
         out = rows.with_column(
@@ -243,7 +248,7 @@ class MarginFilter(MapStep):
             "above_max_quantile": scores > self._quantile(negatives, self.max_quantile, np.inf),
             "below_min_quantile": scores < self._quantile(negatives, self.min_quantile, -np.inf),
         }
-        return np.select(list(rules.values()), list(rules), "")
+        return np.select(list(rules.values()), [_code(name) for name in rules], np.int8(0))
 
     def _quantile(
         self, negatives: EntryLists, share: float | None, off: float
@@ -273,7 +278,8 @@ class MarginFilter(MapStep):
             self.selection,
             keys,
         )
-        return np.array(["", "not_selected", "above_generated_share"])[codes]
+        told = [_code(name) for name in ("no_reason", "not_selected", "above_generated_share")]
+        return np.array(told)[codes]
 
 
 def _identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists) -> Reasons:
@@ -290,5 +296,9 @@ def _identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists
     )
     texts = pc.fill_null(negatives.field("text"), "")
     blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
-    told = np.array(["", "is_positive", "is_query", "is_source", "repeated"])[codes]
-    return np.where(blank, "no_text", told)
+    names = ("no_reason", "is_positive", "is_query", "is_source", "repeated")
+    return np.where(blank, _code("no_text"), np.array([_code(name) for name in names])[codes])
+
+
+def _code(reason: str) -> np.int8:
+    return np.int8(_REASONS.index(reason))

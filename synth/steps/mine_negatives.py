@@ -123,9 +123,8 @@ class MineNegatives(OneTaskStep):
             pieces.append((own, texts))
             for name, told in miner.corpus.how.items():
                 how[name] = min(how.get(name, told), told)
-        mined = pa.concat_arrays(lists) if lists else pa.nulls(0, NEGATIVES.type)
         order = np.concatenate([own for own, _ in pieces] or [np.zeros(0, np.int64)])
-        mined = mined.take(pa.array(np.argsort(order)))
+        mined = _in_order(lists, order)
         out = rows.with_column(table, NEGATIVES, _appended(table, mined))
         facts = {
             f"search {name}": f"{told}, recall {recall:.3f}" for name, (recall, told) in how.items()
@@ -207,9 +206,7 @@ class _Miner:
             pieces.append(self._entries(found.of(enough), done))
             order.append(short[enough])
             short, width = short[~enough], width * _DEEPER
-        if not pieces:
-            return pa.nulls(0, NEGATIVES.type)
-        return pa.concat_arrays(pieces).take(pa.array(np.argsort(np.concatenate(order))))
+        return _in_order(pieces, np.concatenate([*order, np.zeros(0, np.int64)]))
 
     def _places(self, at: Ids, found: Retrieved, wanted: int) -> Ids:
         """The columns of the texts found that each row gets, -1 where there are fewer."""
@@ -267,6 +264,14 @@ class _Miner:
         fields = list(NEGATIVES.type.value_type)
         made = pa.StructArray.from_arrays([entries[one.name] for one in fields], fields=fields)
         return listed(made, there.sum(axis=1), NEGATIVES.type)
+
+
+def _in_order(lists: list[pa.Array], rows_of: Ids) -> pa.Array:
+    """Lists of negatives in the order of the rows that they belong to."""
+    if len(lists) == 1 and (np.diff(rows_of) > 0).all():
+        return lists[0]
+    joined = pa.concat_arrays(lists) if lists else pa.nulls(0, NEGATIVES.type)
+    return joined.take(pa.array(np.argsort(rows_of)))
 
 
 def _appended(table: Table, mined: pa.Array) -> pa.Array:
