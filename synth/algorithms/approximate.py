@@ -13,7 +13,7 @@ from synth.algorithms.neighbors import Neighbors, Vectors, top_k
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from synth.algorithms.half_products import Candidates
+    from synth.algorithms.rough_products import Candidates
 
 Search = Literal["auto", "exact", "approximate"]
 

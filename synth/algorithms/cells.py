@@ -12,17 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.algorithms.half_products import (
-    Candidates,
-    Matrix,
-    has_fast_products,
-    in_threads,
-    threads,
-)
 from synth.algorithms.kernel import Index, kernel
+from synth.algorithms.rough_products import Candidates, Matrix, as_tensor, in_threads, threads
 
 if TYPE_CHECKING:
-    from torch import Tensor, dtype
+    from torch import Tensor
 
 # Vectors that each centre is learned from, and how often it moves: more finds no more neighbours.
 _LEARNED_FROM, _ROUNDS = 24, 6
@@ -67,10 +61,7 @@ def cells_of(corpus: Matrix, count: int) -> Cells:
     cell = _nearest(corpus, centres)
     order = np.argsort(cell, kind="stable").astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=count))])
-    vectors = torch.empty(corpus.shape, dtype=_kind())
-    for at in range(0, len(corpus), _BLOCK):
-        vectors[at : at + _BLOCK] = torch.from_numpy(corpus[order[at : at + _BLOCK]])
-    return Cells(torch.from_numpy(centres).to(_kind()), order, starts, vectors)
+    return Cells(torch.from_numpy(centres), order, starts, torch.from_numpy(corpus[order]))
 
 
 def candidates_in(cells: Cells, queries: Matrix, k: int, probes: int, memory_mb: int) -> Candidates:
@@ -92,9 +83,11 @@ def candidates_in(cells: Cells, queries: Matrix, k: int, probes: int, memory_mb:
     # As many parts as threads at least.
     rows = max(1, min(rows, -(-len(queries) // threads())))
 
+    asked = as_tensor(queries)
+
     def search(at: int) -> None:
         part = slice(at, at + rows)
-        _search(cells, queries[part], k, probes, ids[part], counts[part])
+        _search(cells, asked[part], k, probes, ids[part], counts[part])
 
     in_threads(search, range(0, len(queries), rows))
     return Candidates(ids, counts)
@@ -102,7 +95,7 @@ def candidates_in(cells: Cells, queries: Matrix, k: int, probes: int, memory_mb:
 
 def _search(
     cells: Cells,
-    queries: Matrix,
+    asked: Tensor,
     k: int,
     probes: int,
     ids: NDArray[np.int32],
@@ -112,8 +105,7 @@ def _search(
 
     from synth.algorithms.pool import empty_pool, take, thin_all
 
-    asked = torch.from_numpy(np.array(queries)).to(_kind())
-    near = torch.topk(_product(asked, cells.centres).float(), probes, dim=1, sorted=False).indices
+    near = torch.topk(asked @ cells.centres.T, probes, dim=1, sorted=False).indices
     looked = near.numpy().ravel()
     order = np.argsort(looked, kind="stable")
     who = order // probes
@@ -124,37 +116,33 @@ def _search(
         first, behind = cells.starts[cell], cells.starts[cell + 1]
         if len(rows) and behind > first:
             some = asked[torch.from_numpy(rows)]
-            bits = _product(some, cells.vectors[first:behind]).view(torch.int16).numpy()
-            take(bits, rows, first, k, exact, pool)
+            take(_products(some, cells.vectors[first:behind]), rows, first, k, exact, pool)
     thin_all(k, exact, pool)
     _in_order(ids, counts, cells.order)
 
 
-def _kind() -> dtype:
-    """What is multiplied: bfloat16 where the processor does that itself."""
+def _products(one: Tensor, other: Tensor) -> NDArray[np.int16]:
+    """The bits of the products of two sets of vectors, written down as bfloat16.
+
+    They are multiplied as float32, whatever would be faster: which neighbours are missed must not
+    depend on the machine.
+    """
     import torch
 
-    return torch.bfloat16 if has_fast_products() else torch.float32
-
-
-def _product(one: Tensor, other: Tensor) -> Tensor:
-    """The products of two sets of vectors in bfloat16."""
-    import torch
-
-    return torch.mm(one, other.T).bfloat16()
+    bits: NDArray[np.int16] = torch.mm(one, other.T).bfloat16().view(torch.int16).numpy()
+    return bits
 
 
 def _nearest(vectors: Matrix, centres: Matrix) -> Index:
     """The centre with the largest inner product with each vector, shape (vectors,)."""
-    import torch
-
     from synth.algorithms.pool import argmax
 
-    found, fixed = np.empty(len(vectors), np.int64), torch.from_numpy(centres).to(_kind())
+    found, every = np.empty(len(vectors), np.int64), as_tensor(vectors)
+    fixed = as_tensor(np.ascontiguousarray(centres))
 
     def search(at: int) -> None:
-        part = torch.from_numpy(np.array(vectors[at : at + _BLOCK])).to(_kind())
-        argmax(_product(part, fixed).view(torch.int16).numpy(), found[at : at + _BLOCK])
+        part = slice(at, at + _BLOCK)
+        argmax(_products(every[part], fixed), found[part])
 
     in_threads(search, range(0, len(vectors), _BLOCK))
     return found

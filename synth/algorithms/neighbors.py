@@ -43,8 +43,8 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, memory_mb: int = 256) -> Ne
         queries: Shape (queries, dim).
         corpus: Shape (corpus, dim).
         k: Neighbours wanted, at least 1; the result has ``min(k, corpus)`` columns.
-        memory_mb: Working memory beside the arguments and the result, and where the processor
-            multiplies bfloat16 numbers beside half of the corpus; changes no result.
+        memory_mb: Working memory beside the arguments and the result, and where the machine
+            multiplies bfloat16 faster beside half of the corpus; changes no result.
 
     Raises:
         ValueError: If the dimensions disagree, or a vector is zero or not finite; its row is
@@ -63,7 +63,7 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, memory_mb: int = 256) -> Ne
     queries, corpus = (np.ascontiguousarray(one, np.float32) for one in (queries, corpus))
     left = np.arange(len(queries))
     if queries.size * len(corpus) > _MANY_PRODUCTS and 2 * k < len(corpus):
-        left = _by_half_products(queries, corpus, k, memory_mb, found)
+        left = _by_rough_products(queries, corpus, k, memory_mb, found)
     # Candidates take 12 bytes each beside their scores.
     rows = max(1, memory_mb * 2**20 // (32 * (k + 1)))
     longest = float(np.linalg.norm(corpus, axis=1).max()) if len(left) else 0.0
@@ -74,15 +74,13 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, memory_mb: int = 256) -> Ne
     return found
 
 
-def _by_half_products(
+def _by_rough_products(
     queries: Vectors, corpus: Vectors, k: int, memory_mb: int, found: Neighbors
 ) -> NDArray[np.int64]:
     """Fills in what is found quickly; the queries that are left."""
-    from synth.algorithms.half_products import candidates, has_fast_products
+    from synth.algorithms.rough_products import candidates
     from synth.algorithms.scoring import best
 
-    if not has_fast_products():
-        return np.arange(len(queries))
     among = candidates(queries, corpus, k, memory_mb)
     best(queries, corpus, among.ids, among.counts, k, found.ids, found.scores)
     return np.flatnonzero(among.counts < k)

@@ -14,10 +14,10 @@ from synth.algorithms import neighbors
 from synth.algorithms.approximate import search
 from synth.algorithms.copy_screen import may_be_copies, near_copies, word_sets
 from synth.algorithms.fuzzy import copy_ratio
-from synth.algorithms.half_products import candidates
 from synth.algorithms.lexical import bm25_index, bm25_top_k, tokens
 from synth.algorithms.mining import allowed, first_places, fused, places_of
 from synth.algorithms.neighbors import Neighbors, Vectors, top_k
+from synth.algorithms.rough_products import candidates
 from synth.algorithms.scoring import best, products
 
 
