@@ -1,4 +1,4 @@
-"""Searches: half precision finds what float32 finds, BM25 ranks as bm25s, fusion is by ranks."""
+"""Searches: rough products find what float32 finds, BM25 ranks as bm25s, fusion is by ranks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from synth.algorithms import neighbors
+from synth.algorithms import neighbors, rough_products
 from synth.algorithms.approximate import search
 from synth.algorithms.copy_screen import may_be_copies, near_copies, word_sets
 from synth.algorithms.fuzzy import copy_ratio
@@ -29,7 +29,13 @@ def vectors(seed: int, count: int, dim: int = 48, topics: int = 20) -> Vectors:
     return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True), np.float32)
 
 
-def by_half(queries: Vectors, corpus: Vectors, k: int) -> tuple[Neighbors, np.ndarray]:
+@pytest.fixture(params=[True, False], ids=["bfloat16", "float32"])
+def multiplied(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to multiply, whichever this machine would take."""
+    monkeypatch.setattr(rough_products, "half_is_faster", lambda: request.param)
+
+
+def by_rough(queries: Vectors, corpus: Vectors, k: int) -> tuple[Neighbors, np.ndarray]:
     among = candidates(queries, corpus, k, 64)
     shape = (len(queries), k)
     found = Neighbors(np.full(shape, -1, np.int64), np.zeros(shape, np.float32))
@@ -37,24 +43,27 @@ def by_half(queries: Vectors, corpus: Vectors, k: int) -> tuple[Neighbors, np.nd
     return found, among.counts
 
 
+@pytest.mark.usefixtures("multiplied")
 @pytest.mark.parametrize("scale", [1.0, -1.0, 30.0, 1e-3])
-def test_half_precision_finds_just_what_float32_finds(scale: float) -> None:
+def test_rough_products_find_just_what_float32_finds(scale: float) -> None:
     queries, corpus = vectors(0, 90), vectors(1, 20_000) * np.float32(scale)
-    found, counts = by_half(queries, corpus, 40)
+    found, counts = by_rough(queries, corpus, 40)
     expected = top_k(queries, corpus, 40)
     assert (counts >= 40).all()
     assert (found.ids == expected.ids).all()
     assert (found.scores == expected.scores).all()
 
 
+@pytest.mark.usefixtures("multiplied")
 def test_hundreds_of_equals_are_left_to_float32() -> None:
     corpus = np.concatenate([vectors(1, 3_000), np.repeat(vectors(2, 1), 3_000, axis=0)])
-    found, counts = by_half(corpus[-1:], corpus, 10)
+    found, counts = by_rough(corpus[-1:], corpus, 10)
     assert counts.tolist() == [-1]
     assert found.ids.tolist() == [[-1] * 10]
 
 
-def test_a_large_search_takes_half_precision_and_gives_the_same(
+@pytest.mark.usefixtures("multiplied")
+def test_a_large_search_takes_rough_products_and_gives_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     queries, corpus = vectors(0, 50), vectors(1, 9_000)
