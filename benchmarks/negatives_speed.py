@@ -89,7 +89,7 @@ def _synth(search: str, near_copy: float | None) -> Callable[[Vectors, Vectors],
     def mine(queries: Vectors, passages: Vectors) -> Negatives:
         from synth.core import rows
         from synth.export.retrieval import triplet_rows
-        from synth.recipe import TripletExport
+        from synth.formats import TripletExport
         from synth.steps import MarginFilter, MineNegatives
 
         count, size = len(queries), len(passages)

@@ -18,11 +18,12 @@ from synth.core.rows import Schema
 from synth.core.step import EncodeStep, Fields
 from synth.engines.identity import identity, label, package_versions, weights_of
 from synth.engines.specs import EncoderSpec, LlmSpec, ModelSpec, ScorerSpec
+from synth.formats import ExportSpec
 from synth.inputs.prompts import load_prompt
 from synth.inputs.readers import content_mark
 from synth.inputs.sources import SourceSpec
 from synth.inputs.tables import planned_schema
-from synth.recipe import EXPORT, SOURCE, ExportSpec, Recipe
+from synth.recipe import EXPORT, SOURCE, Recipe
 from synth.steps import AnyStep, Generate, MarginFilter, Pack, Score
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation

@@ -11,18 +11,10 @@ import yaml
 from synth.core.chat import Sampling
 from synth.core.errors import RecipeError
 from synth.engines.specs import FakeSpec, OpenAISpec
+from synth.formats import DocumentsExport, NTupleExport, PairExport, RowsExport
 from synth.inputs.shipped import shipped_names
 from synth.inputs.sources import JsonlSource, ParquetSource
-from synth.recipe import (
-    CardSpec,
-    DocumentsExport,
-    NTupleExport,
-    PairExport,
-    Recipe,
-    RowsExport,
-    load_recipe,
-    parse_recipe,
-)
+from synth.recipe import CardSpec, Recipe, load_recipe, parse_recipe
 from synth.steps import Embed, Generate, MarginFilter, MineNegatives, Take
 
 GOOD = """\

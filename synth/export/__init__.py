@@ -9,7 +9,7 @@ from synth.export.documents import document_rows, whole_rows
 from synth.export.retrieval import n_tuple_rows, pair_rows, triplet_rows
 from synth.export.shaped import ORDER, SPLIT_KEY, Shaped
 from synth.export.shards import data_folder, shard_pattern, write_splits
-from synth.recipe import (
+from synth.formats import (
     DocumentsExport,
     ExportSpec,
     NTupleExport,

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from synth.core.rows import Table
 from synth.export.shaped import Shaped, column, counted, is_text, shaped
-from synth.recipe import DocumentsExport, RowsExport
+from synth.formats import DocumentsExport, RowsExport
 
 
 def document_rows(spec: DocumentsExport, batch: Table) -> Shaped:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from synth.core.rows import Table
 from synth.export.shaped import Mask, Rows, Shaped, column, counted, is_text, shaped, split_keys
-from synth.recipe import NTupleExport, PairExport, TripletExport
+from synth.formats import NTupleExport, PairExport, TripletExport
 
 
 def pair_rows(spec: PairExport, batch: Table) -> Shaped:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from synth.algorithms.split import split_of
 from synth.core.rows import Schema, Table
 from synth.export.shaped import ORDER, SPLIT_KEY, column
+from synth.formats import ExportSpec
 from synth.inputs.files import Folder, storage_errors
-from synth.recipe import ExportSpec
 
 # Small enough that the Hub's viewer, which reads whole row groups, opens a page at once.
 ROW_GROUP_ROWS = 10_000

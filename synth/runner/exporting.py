@@ -16,10 +16,11 @@ from synth.card import RunInfo, render_card
 from synth.core.rows import Schema, Table
 from synth.engines.identity import package_versions
 from synth.export import data_folder, shape, shard_pattern, write_splits
+from synth.formats import ExportSpec
 from synth.inputs.files import Folder
 from synth.manifest import StepRecord, now, write_record
 from synth.plan import PlannedSource, PlannedStep
-from synth.recipe import EXPORT, ExportSpec
+from synth.recipe import EXPORT
 from synth.runner.folder import EXPORTS, RunFolder
 
 _BATCH_ROWS = 8192

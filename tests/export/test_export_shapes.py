@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from synth.core import rows
 from synth.core.rows import Table
 from synth.export import ORDER, SPLIT_KEY, shape
-from synth.recipe import (
+from synth.formats import (
     DocumentsExport,
     ExportSpec,
     NTupleExport,

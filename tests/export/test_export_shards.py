@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from synth.algorithms.split import split_of
 from synth.core.rows import Table
 from synth.export import data_folder, shard_pattern, write_splits
+from synth.formats import PairExport, RowsExport
 from synth.inputs.files import Folder
-from synth.recipe import PairExport, RowsExport
 
 HALVES = RowsExport(splits={"train": 0.5, "test": 0.5}, shard_rows=7)
 

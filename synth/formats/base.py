@@ -1,0 +1,41 @@
+"""What every export says, whatever its format."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from synth.core import rows
+from synth.core.step import Fields, Name
+
+# `datasets` opens no split whose name is anything else.
+SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=64)]
+Splits = Annotated[dict[SplitName, PositiveFloat], Field(min_length=1)]
+
+QUERY = pa.field("query", pa.string())
+POSITIVES = pa.field("positives", rows.POSITIVES)
+NEGATIVES = pa.field("negatives", rows.NEGATIVES)
+
+
+class Export(BaseModel):
+    """What every export has.
+
+    Attributes:
+        name: The dataset's configuration; the first one is what `load_dataset` opens.
+        from_: The step whose rows it writes; the last one when left out.
+        splits: Relative size of each split. All rows of one source document go to one split.
+        shard_rows: Rows of one Parquet file at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: Name = "default"
+    from_: Annotated[Name | None, Field(alias="from")] = None
+    splits: Splits = {"train": 1.0}
+    shard_rows: PositiveInt = 100_000
+
+    def needs(self) -> Fields:
+        """The columns it reads, with their types; ``null`` stands for any type."""
+        raise NotImplementedError
