@@ -116,9 +116,26 @@ class Recipe(BaseModel):
                     "give it a `name` of its own"
                 )
             seen[name] = "another step"
-        exports = [export.name for export in self.export]
-        if len(set(exports)) < len(exports):
+        return self
+
+    @model_validator(mode="after")
+    def _exports_are_one_dataset(self) -> Self:
+        names = [export.name for export in self.export]
+        if len(set(names)) < len(names):
             raise ValueError("two exports have one name; give each a `name` of its own")
+        configs = [config for export in self.export for config in export.configs()]
+        if twice := [name for name in configs if configs.count(name) > 1]:
+            raise ValueError(
+                f"two exports have a configuration {twice[0]!r}; give one of them another `name`"
+            )
+        first = self.export[0]
+        for export in self.export:
+            if export.files != first.files:
+                raise ValueError(
+                    f"export {export.name!r} is written as {export.files} and {first.name!r} as "
+                    f"{first.files}, but `datasets` opens one kind of files in one dataset; say "
+                    "`files: jsonl` in each, or put one into a recipe of its own"
+                )
         return self
 
     @property

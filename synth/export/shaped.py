@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,9 @@ from synth.core.rows import Table
 
 SPLIT_KEY = pa.field("_split_key", pa.string())
 ORDER = pa.field("_order", pa.string())
+
+# The table that has a row, or several, for each row that an export reads.
+ROWS = "rows"
 
 # Digits of the largest int64, so that places sort as text as they do as numbers.
 _POSITION_DIGITS = 19
@@ -34,11 +37,18 @@ class Shaped:
         rows: The columns to publish, then `SPLIT_KEY` and `ORDER`.
         dropped: Input rows that give no row, by reason.
         rows_used: Input rows that give at least one.
+        others: Further tables, by name; those that are split have a `SPLIT_KEY`.
     """
 
     rows: Table
     dropped: Mapping[str, int]
     rows_used: int
+    others: Mapping[str, Table] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables, by name."""
+        return {ROWS: self.rows, **self.others}
 
 
 def shaped(columns: Table, batch: Table, row: Rows, index: Rows | None = None) -> Shaped:

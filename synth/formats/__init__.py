@@ -7,14 +7,23 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from synth.formats.base import Export, SplitName
+from synth.formats.corpora import BeirExport, NemotronExport
+from synth.formats.labeled import LabeledListExport, LabeledPairExport
 from synth.formats.plain import DocumentsExport, RowsExport
+from synth.formats.trainers import FlagEmbeddingExport, ListwiseExport
 from synth.formats.tuples import NTupleExport, PairExport, TripletExport
 
 __all__ = [
+    "BeirExport",
     "DocumentsExport",
     "Export",
     "ExportSpec",
+    "FlagEmbeddingExport",
+    "LabeledListExport",
+    "LabeledPairExport",
+    "ListwiseExport",
     "NTupleExport",
+    "NemotronExport",
     "PairExport",
     "RowsExport",
     "SplitName",
@@ -22,6 +31,16 @@ __all__ = [
 ]
 
 ExportSpec: TypeAlias = Annotated[
-    NTupleExport | TripletExport | PairExport | DocumentsExport | RowsExport,
+    NTupleExport
+    | TripletExport
+    | PairExport
+    | LabeledPairExport
+    | LabeledListExport
+    | FlagEmbeddingExport
+    | ListwiseExport
+    | NemotronExport
+    | BeirExport
+    | DocumentsExport
+    | RowsExport,
     Field(discriminator="format"),
 ]

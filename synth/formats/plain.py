@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import pyarrow as pa
@@ -27,6 +28,10 @@ class DocumentsExport(Export):
         named = [name for name in self.columns if name not in ("id", "text")]
         return (rows.TEXT, *(pa.field(name, pa.null()) for name in named))
 
+    def published(self, names: Sequence[str]) -> list[str]:  # noqa: ARG002  (whatever there is)
+        """The columns that are written of rows with those in `names`."""
+        return list(dict.fromkeys(["id", "text", *self.columns]))
+
 
 class RowsExport(Export):
     """The rows as they are.
@@ -42,3 +47,11 @@ class RowsExport(Export):
     def needs(self) -> Fields:
         """The columns named."""
         return tuple(pa.field(name, pa.null()) for name in self.columns or ())
+
+    def published(self, names: Sequence[str]) -> list[str]:
+        """The columns that are written of rows with those in `names`."""
+        return list(dict.fromkeys(self.columns or filter(_is_published, names)))
+
+
+def _is_published(name: str) -> bool:
+    return name != rows.DROP_REASON.name and not name.startswith("embedding_")

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from synth.core.step import Fields
-from synth.formats.base import NEGATIVES, POSITIVES, QUERY, Export
+from synth.formats.base import BOTH, NEGATIVES, POSITIVES, QUERY, Export
 
 
 class NTupleExport(Export):
@@ -18,31 +18,45 @@ class NTupleExport(Export):
 
     Attributes:
         negatives: Negatives of each row, the hardest first.
+        scores: Whether `scores` is written too, the positive's and then each negative's: what the
+            distilling losses take. A row that lacks one is left out as ``no_score``.
         ids: Whether `id` and `source_id` are written too, behind the texts.
     """
 
     format: Literal["n_tuple"] = "n_tuple"
     negatives: PositiveInt = 4
+    scores: bool = False
     ids: bool = False
 
     def needs(self) -> Fields:
         """The query, its positives and its negatives."""
         return (QUERY, POSITIVES, NEGATIVES)
+
+    def needs_scores(self) -> tuple[str, ...]:
+        """Those of all entries, with `scores`."""
+        return BOTH if self.scores else ()
 
 
 class TripletExport(Export):
     """``query, positive, negative``: one row for each positive with each negative of each row.
 
     Attributes:
+        scores: Whether `scores` is written too, the positive's and the negative's. A row in which
+            an entry has none is left out as ``no_score``.
         ids: Whether `id` and `source_id` are written too, behind the texts.
     """
 
     format: Literal["triplet"] = "triplet"
+    scores: bool = False
     ids: bool = False
 
     def needs(self) -> Fields:
         """The query, its positives and its negatives."""
         return (QUERY, POSITIVES, NEGATIVES)
+
+    def needs_scores(self) -> tuple[str, ...]:
+        """Those of all entries, with `scores`."""
+        return BOTH if self.scores else ()
 
 
 class PairExport(Export):

@@ -1,0 +1,79 @@
+"""The YAML block of a dataset card, which the Hub and `datasets` read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from synth.card.run_info import RunInfo
+from synth.inputs.sources import HubSource
+from synth.recipe import Recipe
+
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+    (1_000_000_000, "100M<n<1B"),
+    (10_000_000_000, "1B<n<10B"),
+    (100_000_000_000, "10B<n<100B"),
+    (1_000_000_000_000, "100B<n<1T"),
+)
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+# What the columns of retrieval rows are called, in one format or another.
+_RETRIEVAL = ("query", "positive", "positives", "question", "query-id")
+
+
+def metadata(run: RunInfo) -> dict[str, Any]:
+    """The card's YAML block, as data."""
+    recipe, card = run.recipe, run.recipe.card
+    retrieval = any(name in _RETRIEVAL for name in run.columns)
+    fields = {
+        "pretty_name": recipe.name,
+        "license": card.license,
+        "language": list(card.languages),
+        "task_categories": ["sentence-similarity", "text-retrieval"]
+        if retrieval
+        else ["text-generation"],
+        "size_categories": [_size(sum(sum(one.splits.values()) for one in run.configs.values()))],
+        "source_datasets": _source_datasets(recipe),
+        "tags": _unique(
+            ["synthetic", "synth", *(["sentence-transformers"] if retrieval else []), *card.tags]
+        ),
+        "configs": _configs(run),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _configs(run: RunInfo) -> list[dict[str, Any]]:
+    configs: list[dict[str, Any]] = []
+    for name, one in run.filled.items():
+        files = [
+            {"split": split, "path": f"{one.files.folder}/{one.files.pattern(split)}"}
+            for split in one.splits
+        ]
+        default = {} if configs else {"default": True}
+        configs.append({"config_name": name, **default, "data_files": files})
+    return configs
+
+
+def _source_datasets(recipe: Recipe) -> list[str]:
+    hub = [
+        source.dataset
+        for source in recipe.all_sources().values()
+        if isinstance(source, HubSource)
+        and _HUB_ID.fullmatch(source.dataset)
+        and not (recipe.base / source.dataset).exists()
+    ]
+    return _unique([*recipe.card.source_datasets, *hub])
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _size(rows: int) -> str:
+    return next((name for below, name in _SIZES if rows < below), "n>1T")
