@@ -165,7 +165,10 @@ class RunFolder:
             if _STEP_FOLDER.fullmatch(found) and found not in kept:
                 self.root.sub(found).remove()
         for exported in self.root.sub(EXPORTS).names():
-            self.root.sub(exported).remove(DATASET_METADATA)
+            own = self.root.sub(exported)
+            own.remove(DATASET_METADATA)
+            if not own.names():
+                own.remove()
         self.root.sub(EXPORTS).remove()
         self.root.sub("data").remove()
 
@@ -230,7 +233,8 @@ class RunFolder:
         self, table: PlannedSource | PlannedStep, columns: Sequence[str] | None = None
     ) -> Table:
         """The live rows of a finished step, read into this process, with all columns or some."""
-        folder, read = self.step(table), columns and [*columns, rows.DROP_REASON.name]
+        folder = self.step(table)
+        read = None if columns is None else [*columns, rows.DROP_REASON.name]
         tables = []
         for part in self._finished(table).parts:
             with folder.fs.open(folder.path(part.file), "rb") as opened:
@@ -255,8 +259,9 @@ class RunFolder:
         if not parts:
             return ray.data.from_arrow(table.schema.empty_table())
         paths = [folder.path(part.file) for part in parts]
-        read = columns and [*columns, rows.DROP_REASON.name]
-        found = ray.data.read_parquet(paths, filesystem=arrow_filesystem(folder), columns=read)
+        found = ray.data.read_parquet(paths, filesystem=arrow_filesystem(folder))
+        if columns is not None:
+            found = found.select_columns([*columns, rows.DROP_REASON.name])
         if any(part.live < part.rows for part in parts):
             found = found.map_batches(rows.live, batch_format="pyarrow", batch_size=None)
         return (
