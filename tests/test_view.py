@@ -270,7 +270,7 @@ def export(run: Run, recipe: Recipe) -> RunInfo:
         parts = [{name: table.sort_by("_order") for name, table in done.tables.items()}]
         files = file_sets(recipe.export, spec)
         write_tables(parts, files, 3, run.folder)
-        configs[spec.name] = written(files[0], run.folder)
+        configs[spec.name] = written(files[0], run.folder, pa.schema([]))
     return RunInfo(recipe, run.records, [], {}, configs, "2026-01-02", {})
 
 

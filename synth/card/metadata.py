@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import pyarrow as pa
+
 from synth.card.run_info import RunInfo
 from synth.inputs.sources import HubSource
 from synth.recipe import Recipe
@@ -22,6 +24,8 @@ _SIZES = (
     (100_000_000_000, "10B<n<100B"),
     (1_000_000_000_000, "100B<n<1T"),
 )
+# Types that Arrow and the Hub call by different names.
+_TYPES = {"float": "float32", "double": "float64", "halffloat": "float16"}
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 # What the columns of retrieval rows are called, in one format or another.
 _RETRIEVAL = ("query", "positive", "positives", "question", "query-id")
@@ -44,6 +48,7 @@ def metadata(run: RunInfo) -> dict[str, Any]:
             ["synthetic", "synth", *(["sentence-transformers"] if retrieval else []), *card.tags]
         ),
         "configs": _configs(run),
+        "dataset_info": _types(run),
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -58,6 +63,28 @@ def _configs(run: RunInfo) -> list[dict[str, Any]]:
         default = {} if configs else {"default": True}
         configs.append({"config_name": name, **default, "data_files": files})
     return configs
+
+
+def _types(run: RunInfo) -> list[dict[str, Any]]:
+    """The columns' types, where the files have none: `datasets` would guess them by their top."""
+    return [
+        {
+            "config_name": name,
+            "features": [{"name": field.name, **_type(field.type)} for field in one.schema],
+        }
+        for name, one in run.filled.items()
+        if one.files.kind == "jsonl" and one.schema is not None
+    ]
+
+
+def _type(kind: pa.DataType) -> dict[str, Any]:
+    """A type as the Hub writes it: ``dtype: int64``, ``list: string`` or ``struct: [...]``."""
+    if pa.types.is_struct(kind):
+        return {"struct": [{"name": field.name, **_type(field.type)} for field in kind]}
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        inside = _type(kind.value_type)
+        return {"list": inside.get("dtype") or inside.get("struct") or inside}
+    return {"dtype": _TYPES.get(str(kind), str(kind))}
 
 
 def _source_datasets(recipe: Recipe) -> list[str]:

@@ -15,6 +15,8 @@ from synth.core.rows import Table
 SPLIT_KEY = pa.field("_split_key", pa.string())
 ORDER = pa.field("_order", pa.string())
 
+_PLACES = (SPLIT_KEY.name, ORDER.name)
+
 # The table that has a row, or several, for each row that an export reads.
 ROWS = "rows"
 
@@ -64,6 +66,11 @@ def shaped(columns: Table, batch: Table, row: Rows, index: Rows | None = None) -
     placed = columns.append_column(SPLIT_KEY, split_keys(batch).take(at))
     placed = placed.append_column(ORDER, _order(batch, at, index))
     return Shaped(placed, {}, len(np.unique(row)))
+
+
+def unplaced(table: Table) -> Table:
+    """The columns to publish."""
+    return table.drop_columns([name for name in _PLACES if name in table.column_names])
 
 
 def split_keys(batch: Table) -> pa.Array:

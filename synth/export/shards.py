@@ -13,7 +13,7 @@ from synth.algorithms.split import split_of
 from synth.core.rows import Table
 from synth.export.encoders import Encoder, Kind, open_encoder
 from synth.export.layout import FileSet
-from synth.export.shaped import ORDER, SPLIT_KEY, column
+from synth.export.shaped import SPLIT_KEY, column, unplaced
 from synth.inputs.files import Folder, storage_errors
 
 # Small enough that the Hub's viewer, which reads whole row groups, opens a page at once.
@@ -83,8 +83,7 @@ class _SetWriter:
 
     def add(self, table: Table) -> None:
         """Writes the rows, but for a rest."""
-        placing = [name for name in (SPLIT_KEY.name, ORDER.name) if name in table.column_names]
-        rows = table.drop_columns(placing)
+        rows = unplaced(table)
         if len(self._splits) == 1:
             next(iter(self._splits.values())).add(rows)
             return

@@ -8,7 +8,6 @@ from fnmatch import fnmatch
 from typing import Any
 
 import orjson
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.core.rows import Schema
@@ -35,37 +34,38 @@ class Written:
     example: Mapping[str, Any]
 
 
-def written(files: FileSet, root: Folder) -> Written:
+def written(files: FileSet, root: Folder, schema: Schema) -> Written:
     """What there is, read from the files.
 
     Args:
         files: The files of a configuration, Parquet or JSON Lines.
         root: The run's folder.
+        schema: The columns that were written, for JSON tells no types.
     """
     folder = root.sub(*files.folder.split("/"))
     names = folder.names()
     splits: dict[str, int] = {}
-    schema, example = None, {}
+    found, example = None, {}
     for split in files.splits:
         for name in (one for one in names if fnmatch(one, files.pattern(split))):
             with folder.fs.open(folder.path(name), "rb") as opened:
                 look = _parquet if files.kind == "parquet" else _json_lines
                 rows, columns, first = look(opened)
             splits[split] = splits.get(split, 0) + rows
-            if schema is None:
-                schema, example = columns, first
-    return Written(files, splits, schema, example)
+            if found is None:
+                found, example = columns or schema, first
+    return Written(files, splits, found, example)
 
 
-def _parquet(opened: Any) -> tuple[int, Schema, dict[str, Any]]:  # noqa: ANN401  (fsspec's file)
+def _parquet(opened: Any) -> tuple[int, Schema | None, dict[str, Any]]:  # noqa: ANN401  (fsspec)
     found = pq.ParquetFile(opened)
     first = next(found.iter_batches(batch_size=1))
     return found.metadata.num_rows, found.schema_arrow, first.to_pylist()[0]
 
 
-def _json_lines(opened: Any) -> tuple[int, Schema, dict[str, Any]]:  # noqa: ANN401
+def _json_lines(opened: Any) -> tuple[int, Schema | None, dict[str, Any]]:  # noqa: ANN401
     first = orjson.loads(opened.readline())
     rows = 1
     while block := opened.read(_BLOCK_BYTES):
         rows += block.count(b"\n")
-    return rows, pa.Table.from_pylist([first]).schema, first
+    return rows, None, first

@@ -43,8 +43,11 @@ class Export(BaseModel):
     files: Files = "parquet"
 
     def needs(self) -> Fields:
-        """The columns it reads, with their types; ``null`` stands for any type."""
-        raise NotImplementedError
+        """The columns it reads, with their types; ``null`` stands for any type.
+
+        Left as it is: the query, its positives and its negatives.
+        """
+        return (QUERY, POSITIVES, NEGATIVES)
 
     def needs_scores(self) -> tuple[str, ...]:
         """The lists, of `positives` and `negatives`, whose entries must have a score."""

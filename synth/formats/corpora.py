@@ -34,10 +34,6 @@ class NemotronExport(Export):
     query_instruction: str = ""
     passage_instruction: str = ""
 
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (QUERY, POSITIVES, NEGATIVES)
-
     def second_tables(self) -> Mapping[str, Fields]:
         """The corpus."""
         return _corpus(self.corpus)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from synth.core.step import Fields
-from synth.formats.base import BOTH, NEGATIVES, POSITIVES, QUERY, Export
+from synth.formats.base import BOTH, Export
 
 
 class LabeledPairExport(Export):
@@ -22,10 +21,6 @@ class LabeledPairExport(Export):
     format: Literal["labeled_pair"] = "labeled_pair"
     scores: bool = False
     ids: bool = False
-
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (QUERY, POSITIVES, NEGATIVES)
 
     def needs_scores(self) -> tuple[str, ...]:
         """Those of all entries, with `scores`."""
@@ -46,10 +41,6 @@ class LabeledListExport(Export):
     format: Literal["labeled_list"] = "labeled_list"
     scores: bool = False
     ids: bool = False
-
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (QUERY, POSITIVES, NEGATIVES)
 
     def needs_scores(self) -> tuple[str, ...]:
         """Those of all entries, with `scores`."""

@@ -69,10 +69,6 @@ class ListwiseExport(Export):
             )
         return self
 
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (QUERY, POSITIVES, NEGATIVES)
-
     def needs_scores(self) -> tuple[str, ...]:
         """Those of the negatives: positives come first anyway."""
         return (NEGATIVES.name,)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from synth.core.step import Fields
-from synth.formats.base import BOTH, NEGATIVES, POSITIVES, QUERY, Export
+from synth.formats.base import BOTH, POSITIVES, QUERY, Export
 
 
 class NTupleExport(Export):
@@ -28,10 +28,6 @@ class NTupleExport(Export):
     scores: bool = False
     ids: bool = False
 
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (QUERY, POSITIVES, NEGATIVES)
-
     def needs_scores(self) -> tuple[str, ...]:
         """Those of all entries, with `scores`."""
         return BOTH if self.scores else ()
@@ -49,10 +45,6 @@ class TripletExport(Export):
     format: Literal["triplet"] = "triplet"
     scores: bool = False
     ids: bool = False
-
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (QUERY, POSITIVES, NEGATIVES)
 
     def needs_scores(self) -> tuple[str, ...]:
         """Those of all entries, with `scores`."""

@@ -10,7 +10,15 @@ import synth
 from synth.card import RunInfo, render_card
 from synth.core.rows import Table
 from synth.engines.identity import package_versions
-from synth.export import Written, file_sets, metadata_files, shape, write_tables, written
+from synth.export import (
+    Written,
+    file_sets,
+    metadata_files,
+    shape,
+    table_schemas,
+    write_tables,
+    written,
+)
 from synth.export.corpus import CORPUS, corpus_rows
 from synth.formats import BeirExport, ExportSpec, NemotronExport
 from synth.manifest import StepRecord, now, write_record
@@ -115,10 +123,11 @@ def _run_info(folder: RunFolder, exports: list[StepRecord]) -> RunInfo:
     plan = folder.plan
     steps = [record for table in plan.tables if (record := folder.record(table)) is not None]
     configs: dict[str, Written] = {}
-    for spec in plan.recipe.export:
+    for spec, reads in plan.exports:
+        schemas = table_schemas(spec, plan.table(reads).schema)
         for files in file_sets(plan.recipe.export, spec):
             if files.config is not None:
-                configs[files.config] = written(files, folder.root)
+                configs[files.config] = written(files, folder.root, schemas[files.table])
     models = {
         name: next(
             (v for s in plan.steps for k, v in s.ingredients.items() if k == f"model {name}"),

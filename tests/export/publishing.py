@@ -12,7 +12,7 @@ import yaml
 from synth.card import RunInfo, render_card
 from synth.core import rows
 from synth.core.rows import Table
-from synth.export import file_sets, metadata_files, shape, write_tables, written
+from synth.export import file_sets, metadata_files, shape, table_schemas, write_tables, written
 from synth.export.corpus import (
     CORPUS,
     IN_ORDER,
@@ -72,7 +72,12 @@ def publish(
     for spec in specs:
         sets = file_sets(specs, spec)
         write_tables(_parts(spec, batch, corpus), sets, SEED, folder)
-        configs |= {one.config: written(one, folder) for one in sets if one.config is not None}
+        schemas = table_schemas(spec, batch.schema)
+        configs |= {
+            one.config: written(one, folder, schemas[one.table])
+            for one in sets
+            if one.config is not None
+        }
         for path, data in metadata_files(spec).items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(data)

@@ -169,24 +169,43 @@ def test_an_identifier_with_a_tab_does_not_break_the_judgements(tmp_path: Path) 
 
 
 def test_every_configuration_opens_as_the_card_says(tmp_path: Path) -> None:
-    """One dataset with each format that is Parquet, and one with each that is JSON Lines."""
+    """Each format, once as Parquet and once as JSON Lines, with the same types and rows."""
     import datasets
 
     names = ["n_tuple", "triplet", "pair", "labeled_pair", "labeled_list", "listwise"]
-    common = [{"format": name, "name": name} for name in names] + [
+    common = [{"format": name, "name": name, "shard_rows": 3} for name in names] + [
+        {"format": "triplet", "name": "scored", "scores": True, "ids": True},
         {"format": "nemotron", "name": "nemo"},
         {"format": "beir", "name": "eval"},
         {"format": "rows", "name": "rows"},
     ]
     for files in ("parquet", "jsonl"):
-        root, exports = tmp_path / files, [{**one, "files": files} for one in common]
-        if files == "jsonl":
-            exports.append({"format": "flag_embedding", "name": "flag"})
-        specs = publish(root, exports, retrieval_rows(4, negatives=4))
+        exports = [{**one, "files": files} for one in common]
+        specs = publish(tmp_path / files, exports, retrieval_rows(4, negatives=4))
         configs = [config for spec in specs for config in spec.configs()]
-        assert datasets.get_dataset_config_names(str(root)) == configs
-        for config in configs:
-            assert all(len(part) for part in opened(root, config).values()), config
+        assert datasets.get_dataset_config_names(str(tmp_path / files)) == configs
+    for config in configs:
+        one, other = (opened(tmp_path / files, config) for files in ("parquet", "jsonl"))
+        assert {name: part.to_list() for name, part in one.items()} == {
+            name: part.to_list() for name, part in other.items()
+        }, config
+        for name, part in one.items():
+            assert len(part)
+            assert part.features == other[name].features, config
+
+
+def test_the_card_tells_the_types_that_json_lines_do_not(tmp_path: Path) -> None:
+    import datasets
+
+    nested = pa.list_(pa.struct([("id", pa.string()), ("at", pa.list_(pa.int64()))]))
+    schema = pa.schema(
+        [("id", pa.string()), ("note", pa.string()), ("share", pa.float64()), ("spans", nested)]
+    )
+    empty = {"id": "a", "note": None, "share": None, "spans": []}
+    export = {"format": "rows", "files": "jsonl"}
+    publish(tmp_path, [export], pa.Table.from_pylist([empty], schema))
+    features = opened(tmp_path, "default")["train"].features
+    assert features == datasets.Features.from_arrow_schema(schema)
 
 
 def test_passages_are_named_once_however_often_rows_name_them(tmp_path: Path) -> None:
