@@ -307,15 +307,16 @@ def test_a_column_that_json_has_no_form_for_is_refused(folder: Path) -> None:
     pq.write_table(table, folder / "images.parquet")
     columns = {"text": "text", "image": "image", "tags": "tags"}
 
-    def change(data: dict[str, Any], **more: Any) -> None:
-        data["source"] = {"kind": "parquet", "path": "images.parquet", "columns": columns}
-        data["export"] = {"format": "rows", "from": "docs", "files": "jsonl", **more}
+    def rows_of(**more: Any) -> Change:
+        source = {"kind": "parquet", "path": "images.parquet", "columns": columns}
+        export = {"format": "rows", "from": "docs", "files": "jsonl", **more}
+        return lambda data: data.update(source=source, export=export)
 
     assert "export writes column 'image' of type binary, for which JSON has no form; say" in (
-        refused(folder, change)
+        refused(folder, rows_of())
     )
-    for more in ({"files": "parquet"}, {"columns": ["text", "tags"]}):
-        assert planned(folder, lambda data, more=more: change(data, **more)).exports
+    assert planned(folder, rows_of(files="parquet")).exports
+    assert planned(folder, rows_of(columns=["text", "tags"])).exports
 
 
 MISSING: dict[str, tuple[Change, type[SynthError], str]] = {

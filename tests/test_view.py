@@ -292,5 +292,7 @@ def test_datasets_opens_a_run_with_two_configs(
         "id": "q1", "source_id": "d1",
     }  # fmt: skip
     assert corpus["train"]["id"] == ["d1", "d3"]
-    assert corpus["train"].features.arrow_schema.types == info.configs["corpus"].schema.types
+    columns = info.configs["corpus"].schema
+    assert columns is not None
+    assert corpus["train"].features.arrow_schema.types == columns.types
     assert datasets.load_dataset(run.folder.root)[split].num_rows == 1

@@ -25,8 +25,8 @@ from synth.formats import (
 REPOSITORY = "REPOSITORY_OR_FOLDER"
 _TRAINED = """\
 from datasets import load_dataset
-from sentence_transformers{package} import {model}, {model}Trainer
-from sentence_transformers{package}.losses import {loss}
+from sentence_transformers import {model}, {model}Trainer
+from sentence_transformers.{package}.losses import {loss}
 
 train = load_dataset("{repository}", "{config}", split="{split}"){without}
 model = {model}("{base}"{more})
@@ -86,7 +86,7 @@ def _sentence_transformers(
     cross = model == "CrossEncoder"
     code = _TRAINED.format(
         model=model,
-        package=".cross_encoder" if cross else "",
+        package="cross_encoder" if cross else "sentence_transformer",
         repository=REPOSITORY,
         config=spec.name,
         split=split,

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from synth.card.run_info import RunInfo
+from synth.formats import (
+    BeirExport,
+    LabeledListExport,
+    LabeledPairExport,
+    NTupleExport,
+    PairExport,
+    TripletExport,
+)
 from synth.inputs.sources import HubSource
 from synth.recipe import Recipe
 
@@ -34,23 +42,41 @@ _RETRIEVAL = ("query", "positive", "positives", "question", "query-id")
 def metadata(run: RunInfo) -> dict[str, Any]:
     """The card's YAML block, as data."""
     recipe, card = run.recipe, run.recipe.card
-    retrieval = any(name in _RETRIEVAL for name in run.columns)
     fields = {
         "pretty_name": recipe.name,
         "license": card.license,
         "language": list(card.languages),
-        "task_categories": ["sentence-similarity", "text-retrieval"]
-        if retrieval
-        else ["text-generation"],
+        "task_categories": _tasks(run),
         "size_categories": [_size(sum(sum(one.splits.values()) for one in run.configs.values()))],
         "source_datasets": _source_datasets(recipe),
-        "tags": _unique(
-            ["synthetic", "synth", *(["sentence-transformers"] if retrieval else []), *card.tags]
-        ),
+        "tags": _unique(["synthetic", "synth", *_libraries(recipe), *card.tags]),
         "configs": _configs(run),
         "dataset_info": _types(run),
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _tasks(run: RunInfo) -> list[str]:
+    if not any(name in _RETRIEVAL for name in run.columns):
+        return ["text-generation"]
+    evaluates = all(isinstance(export, BeirExport) for export in run.recipe.export)
+    return ["text-retrieval"] if evaluates else ["sentence-similarity", "text-retrieval"]
+
+
+def _libraries(recipe: Recipe) -> Iterator[str]:
+    """The libraries that the Hub names beside a dataset which they read."""
+    for export in recipe.export:
+        match export:
+            case BeirExport():
+                yield "mteb"
+            case (
+                NTupleExport()
+                | TripletExport()
+                | PairExport()
+                | LabeledPairExport()
+                | LabeledListExport()
+            ):
+                yield "sentence-transformers"
 
 
 def _configs(run: RunInfo) -> list[dict[str, Any]]:

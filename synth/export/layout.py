@@ -10,7 +10,7 @@ from synth.export.corpus import CORPUS
 from synth.export.encoders import CORPUS_FOLDER, Kind
 from synth.export.nemotron import CORPUS_METADATA, DATASET_METADATA, metadata
 from synth.export.shaped import ROWS
-from synth.formats import BeirExport, ExportSpec, NemotronExport
+from synth.formats import BeirExport, ExportSpec, ListwiseExport, NemotronExport
 
 _DATA = "data"
 
@@ -62,7 +62,10 @@ def file_sets(exports: Sequence[ExportSpec], spec: ExportSpec) -> tuple[FileSet,
         case NemotronExport():
             return _nemotron(spec, own)
     folder = _DATA if spec.name == exports[0].name else own
-    return (FileSet(ROWS, folder, spec.splits, spec.files, spec.shard_rows, spec.name),)
+    # E2Rank reads one file of JSON Lines.
+    is_whole = isinstance(spec, ListwiseExport) and spec.files == "jsonl"
+    shard_rows = None if is_whole else spec.shard_rows
+    return (FileSet(ROWS, folder, spec.splits, spec.files, shard_rows, spec.name),)
 
 
 def metadata_files(spec: ExportSpec) -> dict[str, bytes]:

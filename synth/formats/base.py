@@ -29,7 +29,7 @@ class Export(BaseModel):
         name: The dataset's configuration; the first one is what `load_dataset` opens.
         from_: The step whose rows it writes; the last one when left out.
         splits: Relative size of each split. All rows of one source document go to one split.
-        shard_rows: Rows of one file at most.
+        shard_rows: Rows of one file at most, where the format's reader takes several.
         files: The kind of the files. `datasets` opens one kind in one dataset: all exports of a
             recipe have the same.
     """

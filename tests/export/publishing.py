@@ -12,7 +12,15 @@ import yaml
 from synth.card import RunInfo, render_card
 from synth.core import rows
 from synth.core.rows import Table
-from synth.export import file_sets, metadata_files, shape, table_schemas, write_tables, written
+from synth.export import (
+    Written,
+    file_sets,
+    metadata_files,
+    shape,
+    table_schemas,
+    write_tables,
+    written,
+)
 from synth.export.corpus import (
     CORPUS,
     IN_ORDER,
@@ -68,7 +76,7 @@ def publish(
         "test",
     )
     specs = tuple(spec.completed(recipe.name) for spec in recipe.export)
-    folder, configs = Folder(str(root)), {}
+    folder, configs = Folder(str(root)), dict[str, Written]()
     for spec in specs:
         sets = file_sets(specs, spec)
         write_tables(_parts(spec, batch, corpus), sets, SEED, folder)

@@ -57,9 +57,9 @@ def test_e2rank_stacks_the_rankings_of_a_batch(tmp_path: Path) -> None:
     """As `MixedRankDataset` and `MixedRankDataCollator` do."""
     import torch
 
-    export = {"format": "listwise", "files": "jsonl", "k": 3, "min_documents": 3}
+    export = {"format": "listwise", "files": "jsonl", "k": 3, "min_documents": 3, "shard_rows": 2}
     publish(tmp_path, [export], retrieval_rows(5))
-    (file,) = (tmp_path / "data").iterdir()
+    file = tmp_path / "data" / "train.jsonl"
     samples = [json.loads(line) for line in file.read_text().splitlines()]
     assert {sample["source"] for sample in samples} == {"cats"}
     ranking = torch.tensor([sample["ranking"] for sample in samples]) - 1
@@ -120,8 +120,8 @@ def test_mteb_finds_corpus_queries_and_judgements(
     """As `RetrievalDatasetLoader` of mteb 2.26 does."""
     import datasets
 
-    more = {"name": name, "corpus": "source", "files": files, "splits": HALVES}
-    exports = [{"format": "pair", "name": "pairs", "files": files}, {"format": "beir", **more}]
+    beir = {"format": "beir", "name": name, "corpus": "source", "splits": HALVES}
+    exports = [{**one, "files": files} for one in ({"format": "pair", "name": "pairs"}, beir)]
     publish(tmp_path, exports, retrieval_rows(6), CORPUS)
     configs = datasets.get_dataset_config_names(str(tmp_path))
     assert configs == ["pairs", f"{prefix}qrels", f"{prefix}queries", f"{prefix}corpus"]
@@ -201,7 +201,7 @@ def test_the_card_tells_the_types_that_json_lines_do_not(tmp_path: Path) -> None
     schema = pa.schema(
         [("id", pa.string()), ("note", pa.string()), ("share", pa.float64()), ("spans", nested)]
     )
-    empty = {"id": "a", "note": None, "share": None, "spans": []}
+    empty: dict[str, Any] = {"id": "a", "note": None, "share": None, "spans": []}
     export = {"format": "rows", "files": "jsonl"}
     publish(tmp_path, [export], pa.Table.from_pylist([empty], schema))
     features = opened(tmp_path, "default")["train"].features
