@@ -63,9 +63,9 @@ def unique_passages(tables: Iterable[Table]) -> Iterator[Table]:
         if (clash := np.flatnonzero(same_id & ~same_text)).size:
             name = ids[int(clash[0])].as_py()
             raise SynthError(
-                f"passage {name!r} has two different texts in the rows of the export, so that its "
-                "id says not which one is meant; give each text an id of its own, or export from "
-                "a step before the one that changed it"
+                f"passage {name!r} has two different texts, so that its id does not say which one "
+                "a query means; give each text an id of its own, or export `from` a step before "
+                "the one that changed it"
             )
         last = (ids[-1].as_py(), texts[-1].as_py())
         yield table.filter(pa.array(~same_id))

@@ -49,7 +49,7 @@ def test_merging_hangs_on_no_order(one: list[str], other: list[str]) -> None:
 def test_an_id_with_two_texts_is_named(size: int) -> None:
     table = merged([passages(["a", "b", "c"]), passages(["b"], " and more")]).sort_by(IN_ORDER)
     parts = [table.slice(at, size) for at in range(0, table.num_rows, size)]
-    with pytest.raises(SynthError, match=r"passage 'b' has two different texts .*; give each"):
+    with pytest.raises(SynthError, match=r"passage 'b' has two different texts, .*; give each"):
         list(unique_passages(parts))
 
 

@@ -95,3 +95,31 @@ def test_a_cross_encoder_trains_on_it(
     criterion = getattr(losses, loss)(cross_encoder)
     value = one_batch(cross_encoder, criterion, train, tmp_path / "out")
     assert value.isfinite()
+
+
+@pytest.mark.parametrize("scores", [False, True])
+@pytest.mark.parametrize("name", ["triplet", "n_tuple", "labeled_pair", "labeled_list"])
+def test_columns_are_those_of_mine_hard_negatives(
+    name: str, scores: bool, bi_encoder: Any, tmp_path: Path
+) -> None:
+    import datasets
+    from sentence_transformers.util import mine_hard_negatives
+
+    more = {"negatives": 2} if name == "n_tuple" else {}
+    publish(tmp_path, [{"format": name, "scores": scores, **more}], retrieval_rows(4))
+    ours = datasets.load_dataset(str(tmp_path), split="train")
+    pairs = [{"query": f"what is {at}?", "positive": f"All about p{at}."} for at in range(4)]
+    theirs = mine_hard_negatives(
+        datasets.Dataset.from_list(pairs),
+        bi_encoder,
+        num_negatives=2,
+        output_format=name.replace("_", "-"),
+        output_scores=scores,
+        verbose=False,
+    )
+    # They call the column of positives and negatives alike by the name of the positives'.
+    renamed = {"passage": "positive", "documents": "positive"}
+    assert [renamed.get(column, column) for column in ours.column_names] == theirs.column_names
+    for column, kind in zip(theirs.column_names, ours.features.values(), strict=True):
+        one, other = (str(found).replace("32", "64") for found in (kind, theirs.features[column]))
+        assert one == other
