@@ -93,8 +93,8 @@ def _passage_texts(count: int) -> list[str]:
 def _synth(search: str, near_copy: float | None) -> Callable[[Vectors, Vectors], Negatives]:
     def mine(queries: Vectors, passages: Vectors) -> Negatives:
         from synth.core import rows
-        from synth.export.retrieval import triplet_rows
-        from synth.recipe import TripletExport
+        from synth.export.tuples import triplet_rows
+        from synth.formats import TripletExport
         from synth.steps import MarginFilter, MineNegatives
 
         count, size = len(queries), len(passages)

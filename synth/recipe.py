@@ -6,27 +6,24 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Self
 
-import pyarrow as pa
 import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveFloat,
-    PositiveInt,
     PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from synth.core import rows
 from synth.core.errors import RecipeError
-from synth.core.step import NAME, Fields, Name
+from synth.core.step import NAME, Name
 from synth.engines.specs import ModelSpec
+from synth.formats import ExportSpec
 from synth.inputs.messages import first_problem
 from synth.inputs.shipped import find, shipped_names
 from synth.inputs.sources import SourceSpec
@@ -35,124 +32,6 @@ from synth.steps import AnyStep, Generate
 
 SOURCE = "source"
 EXPORT = "export"
-
-# `datasets` opens no split whose name is anything else.
-SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=64)]
-
-
-_QUERY = pa.field("query", pa.string())
-_POSITIVES = pa.field("positives", rows.POSITIVES)
-_NEGATIVES = pa.field("negatives", rows.NEGATIVES)
-
-
-class _Export(BaseModel):
-    """What every export has.
-
-    Attributes:
-        name: The dataset's configuration; the first one is what `load_dataset` opens.
-        from_: The step whose rows it writes; the last one when left out.
-        splits: Relative size of each split. All rows of one source document go to one split.
-        shard_rows: Rows of one Parquet file at most.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    name: Name = "default"
-    from_: Annotated[Name | None, Field(alias="from")] = None
-    splits: Annotated[dict[SplitName, PositiveFloat], Field(min_length=1)] = {"train": 1.0}
-    shard_rows: PositiveInt = 100_000
-
-    def needs(self) -> Fields:
-        """The columns it reads, with their types; ``null`` stands for any type."""
-        raise NotImplementedError
-
-
-class NTupleExport(_Export):
-    """``query, positive, negative_1 ... negative_n``: one row for each positive of each row.
-
-    What sentence-transformers trains on. A row with fewer negatives is left out and counted as
-    ``short_of_negatives``; it is never padded.
-
-    Attributes:
-        negatives: Negatives of each row, the hardest first.
-        ids: Whether `id` and `source_id` are written too, behind the texts.
-    """
-
-    format: Literal["n_tuple"] = "n_tuple"
-    negatives: PositiveInt = 4
-    ids: bool = False
-
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (_QUERY, _POSITIVES, _NEGATIVES)
-
-
-class TripletExport(_Export):
-    """``query, positive, negative``: one row for each positive with each negative of each row.
-
-    Attributes:
-        ids: Whether `id` and `source_id` are written too, behind the texts.
-    """
-
-    format: Literal["triplet"] = "triplet"
-    ids: bool = False
-
-    def needs(self) -> Fields:
-        """The query, its positives and its negatives."""
-        return (_QUERY, _POSITIVES, _NEGATIVES)
-
-
-class PairExport(_Export):
-    """``query, positive``: one row for each positive of each row.
-
-    Attributes:
-        ids: Whether `id` and `source_id` are written too, behind the texts.
-    """
-
-    format: Literal["pair"] = "pair"
-    ids: bool = False
-
-    def needs(self) -> Fields:
-        """The query and its positives."""
-        return (_QUERY, _POSITIVES)
-
-
-class DocumentsExport(_Export):
-    """``id, text`` and the columns named, in the order of `position` where there is one.
-
-    Attributes:
-        columns: Further columns to write.
-    """
-
-    format: Literal["documents"] = "documents"
-    columns: tuple[str, ...] = ()
-
-    def needs(self) -> Fields:
-        """The text, and the columns named."""
-        named = [name for name in self.columns if name not in ("id", "text")]
-        return (rows.TEXT, *(pa.field(name, pa.null()) for name in named))
-
-
-class RowsExport(_Export):
-    """The rows as they are.
-
-    Attributes:
-        columns: Columns to write. Left out: all but embeddings and `drop_reason`, which is null in
-            every row that gets here.
-    """
-
-    format: Literal["rows"] = "rows"
-    columns: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-
-    def needs(self) -> Fields:
-        """The columns named."""
-        return tuple(pa.field(name, pa.null()) for name in self.columns or ())
-
-
-ExportSpec: TypeAlias = Annotated[
-    NTupleExport | TripletExport | PairExport | DocumentsExport | RowsExport,
-    Field(discriminator="format"),
-]
 
 
 def _listed(value: object) -> object:
@@ -237,9 +116,26 @@ class Recipe(BaseModel):
                     "give it a `name` of its own"
                 )
             seen[name] = "another step"
-        exports = [export.name for export in self.export]
-        if len(set(exports)) < len(exports):
+        return self
+
+    @model_validator(mode="after")
+    def _exports_are_one_dataset(self) -> Self:
+        names = [export.name for export in self.export]
+        if len(set(names)) < len(names):
             raise ValueError("two exports have one name; give each a `name` of its own")
+        configs = [config for export in self.export for config in export.configs()]
+        if twice := [name for name in configs if configs.count(name) > 1]:
+            raise ValueError(
+                f"two exports have a configuration {twice[0]!r}; give one of them another `name`"
+            )
+        first = self.export[0]
+        for export in self.export:
+            if export.files != first.files:
+                raise ValueError(
+                    f"export {export.name!r} is written as {export.files} and {first.name!r} as "
+                    f"{first.files}, but `datasets` opens one kind of files in one dataset; say "
+                    "`files: jsonl` in each, or put one into a recipe of its own"
+                )
         return self
 
     @property

@@ -106,7 +106,7 @@ class Run:
         """The exported dataset, as ``datasets.load_dataset`` opens it.
 
         Args:
-            config: Name of an export; the first one when left out.
+            config: A configuration, as the card names them; the first one when left out.
 
         Raises:
             SynthError: If the run has not exported yet, or is not on a local filesystem.

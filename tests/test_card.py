@@ -11,8 +11,9 @@ from huggingface_hub import DatasetCard
 
 from synth.card import RunInfo, metadata, render_card
 from synth.core.prompt import Prompt, PromptHead
+from synth.export import Written, file_sets
 from synth.manifest import StepRecord
-from synth.recipe import parse_recipe
+from synth.recipe import Recipe, parse_recipe
 from synth.redact import redacted
 
 RECIPE = """\
@@ -38,6 +39,15 @@ def record(name: str, kind: str) -> StepRecord:
     )  # fmt: skip
 
 
+def configs(recipe: Recipe, columns: pa.Schema) -> dict[str, Written]:
+    counts = ({"train": 1200, "test": 30}, {"train": 1230})
+    example = {"query": "q" * 1000, "positive": "p", "numbers": list(range(50))}
+    return {
+        spec.name: Written(file_sets(recipe.export, spec)[0], rows, columns, example)
+        for spec, rows in zip(recipe.export, counts, strict=True)
+    }
+
+
 def a_run(recipe: str = RECIPE) -> RunInfo:
     parsed = parse_recipe(recipe, "test")
     head = PromptHead(purpose="Ask.", makes="pairs")
@@ -47,9 +57,7 @@ def a_run(recipe: str = RECIPE) -> RunInfo:
         records=[record("source", "source"), record("ask", "generate")],
         prompts=[Prompt("ask", head, (), "abc123", PROMPT)],
         models={"writer": '{"base_url":"http://gpu7.lab.internal:8000/v1","model":"m"}'},
-        splits={"default": {"train": 1200, "test": 30}, "all_rows": {"train": 1230}},
-        features={"default": columns, "all_rows": columns},
-        example={"query": "q" * 1000, "positive": "p", "numbers": list(range(50))},
+        configs=configs(parsed, columns),
         run_date="2026-01-02",
         packages={"synth-recipes": "0.1.0"},
     )
@@ -112,7 +120,8 @@ def test_no_licence_is_said_and_left_out_of_the_metadata() -> None:
 
 def test_documents_are_for_text_generation() -> None:
     schema = pa.schema([("id", pa.string()), ("text", pa.string())])
-    run = replace(a_run(), features={"default": schema, "all_rows": schema})
+    run = a_run()
+    run = replace(run, configs=configs(run.recipe, schema))
     assert metadata(run)["task_categories"] == ["text-generation"]
 
 
@@ -131,7 +140,9 @@ def test_an_example_is_cut_and_the_ledger_tells_reasons() -> None:
 
 
 def test_a_config_without_rows_is_left_out_of_the_metadata() -> None:
-    run = replace(a_run(), splits={"all_rows": {"train": 1}})
+    run = a_run()
+    empty = replace(run.configs["default"], splits={}, schema=None, example={})
+    run = replace(run, configs={"default": empty, "all_rows": run.configs["all_rows"]})
     assert [one["config_name"] for one in metadata(run)["configs"]] == ["all_rows"]
     assert metadata(run)["configs"][0]["default"] is True
 

@@ -220,6 +220,105 @@ def test_a_margin_on_positives_that_nothing_scores_is_refused(folder: Path) -> N
     assert planned(folder, refuse_nothing).steps[2].name == "margin_filter"
 
 
+UNSCORED: dict[str, tuple[dict[str, Any], tuple[dict[str, Any], ...], str]] = {
+    "positives": (
+        {"format": "triplet", "scores": True},
+        (),
+        "export: nothing scores the positives that step 'queries' makes",
+    ),
+    "written negatives": (
+        {"format": "listwise"},
+        ({"kind": "generate", "prompt": "hard_negative", "model": "writer"},),
+        "export: nothing scores the negatives that step 'hard_negative' makes",
+    ),
+    "negatives found by words": (
+        {"format": "listwise"},
+        ({"kind": "mine_negatives", "corpus": "docs", "retrievers": [{"kind": "bm25"}]},),
+        "export: nothing scores the negatives that step 'mine_negatives' makes",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNSCORED)
+def test_an_export_of_scores_that_nothing_gives_is_refused(what: str, folder: Path) -> None:
+    export, steps, said = UNSCORED[what]
+
+    def change(data: dict[str, Any]) -> None:
+        data["export"] = export
+        data["steps"] += [dict(step) for step in steps]
+
+    assert f"{said}, so that every row would drop; put a step `kind: score` before it" in refused(
+        folder, change
+    )
+
+    def scored(data: dict[str, Any]) -> None:
+        change(data)
+        data["steps"].append({"kind": "score", "model": "encoder"})
+
+    assert planned(folder, scored).exports[0][1] == "score"
+
+
+def test_an_export_that_needs_no_scores_asks_for_none(folder: Path) -> None:
+    for name in ("triplet", "n_tuple", "labeled_pair", "labeled_list", "flag_embedding"):
+        assert planned(folder, of("export", format=name)).exports[0][0].format == name
+
+
+EXPORTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a corpus": (
+        {"format": "beir", "corpus": "dcos"},
+        "export: `corpus` names 'dcos', which is no step or source before it; did you mean 'docs'?",
+    ),
+    "a corpus without texts": (
+        {"format": "nemotron", "corpus": "ages"},
+        "export reads column 'text', which 'ages' does not have; it has id, age",
+    ),
+    "a prompt's column": (
+        {"format": "flag_embedding", "prompt": "task"},
+        "export reads column 'task', which 'queries' does not have; it has id, text,",
+    ),
+    "a prompt's type": (
+        {"format": "flag_embedding", "prompt": "age"},
+        "export reads column 'age' as text, but in 'queries' it is int64",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", EXPORTS)
+def test_what_is_wrong_with_an_export_is_one_sentence(what: str, folder: Path) -> None:
+    export, said = EXPORTS[what]
+    (folder / "ages.jsonl").write_text('{"age": 3}\n')
+    ages = {"kind": "jsonl", "path": "ages.jsonl", "columns": {"age": "age"}}
+
+    def change(data: dict[str, Any]) -> None:
+        data |= {"export": export, "sources": {"ages": ages}}
+
+    assert said in refused(folder, change)
+
+
+def test_an_export_is_made_of_the_rows_of_its_corpus_too(folder: Path) -> None:
+    plan = planned(folder, of("export", format="beir", corpus="docs"))
+    told = plan.export_ingredients
+    assert told["rows of docs for default"] == plan.table("docs").fingerprint
+    assert told["rows of queries for default"] == plan.steps[-1].fingerprint
+
+
+def test_a_column_that_json_has_no_form_for_is_refused(folder: Path) -> None:
+    table = pa.table({"text": ["a"], "image": pa.array([b"\xff"]), "tags": [["x"]]})
+    pq.write_table(table, folder / "images.parquet")
+    columns = {"text": "text", "image": "image", "tags": "tags"}
+
+    def rows_of(**more: Any) -> Change:
+        source = {"kind": "parquet", "path": "images.parquet", "columns": columns}
+        export = {"format": "rows", "from": "docs", "files": "jsonl", **more}
+        return lambda data: data.update(source=source, export=export)
+
+    assert "export writes column 'image' of type binary, for which JSON has no form; say" in (
+        refused(folder, rows_of())
+    )
+    assert planned(folder, rows_of(files="parquet")).exports
+    assert planned(folder, rows_of(columns=["text", "tags"])).exports
+
+
 MISSING: dict[str, tuple[Change, type[SynthError], str]] = {
     "an encoder's folder": (
         lambda d: d["models"]["encoder"].update(model="./no/such"),

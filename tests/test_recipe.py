@@ -11,18 +11,18 @@ import yaml
 from synth.core.chat import Sampling
 from synth.core.errors import RecipeError
 from synth.engines.specs import FakeSpec, OpenAISpec
-from synth.inputs.shipped import shipped_names
-from synth.inputs.sources import JsonlSource, ParquetSource
-from synth.recipe import (
-    CardSpec,
+from synth.formats import (
+    BeirExport,
     DocumentsExport,
+    ListwiseExport,
+    NemotronExport,
     NTupleExport,
     PairExport,
-    Recipe,
     RowsExport,
-    load_recipe,
-    parse_recipe,
 )
+from synth.inputs.shipped import shipped_names
+from synth.inputs.sources import JsonlSource, ParquetSource
+from synth.recipe import CardSpec, Recipe, load_recipe, parse_recipe
 from synth.steps import Embed, Generate, MarginFilter, MineNegatives, Take
 
 GOOD = """\
@@ -185,6 +185,32 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "[{format: pair}, {format: rows}]",
         "two exports have one name; give each a `name` of its own",
     ),
+    "exports of one configuration": (
+        "{format: pair}",
+        "[{format: beir}, {format: rows, name: corpus}]",
+        "two exports have a configuration 'corpus'; give one of them another `name`",
+    ),
+    "exports of two kinds of files": (
+        "{format: pair}",
+        "[{format: pair}, {format: flag_embedding, name: flag}]",
+        "export 'flag' is written as jsonl and 'default' as parquet, but `datasets` opens one kind "
+        "of files in one dataset; say `files: jsonl` in each, or put one into a recipe of its own",
+    ),
+    "a kind that a trainer does not read": (
+        "{format: pair}",
+        "{format: flag_embedding, files: parquet}",
+        "export.0.files: input should be 'jsonl', got 'parquet'",
+    ),
+    "more documents than there may be": (
+        "{format: pair}",
+        "{format: listwise, k: 3, min_documents: 4}",
+        "min_documents is 4, but no row has more than k=3 documents; raise `k` or lower",
+    ),
+    "a list of one document": (
+        "{format: pair}",
+        "{format: listwise, k: 1}",
+        "export.0.k: input should be greater than or equal to 2, got 1",
+    ),
     "two ways to name models": (
         "model: writer}",
         "model: writer, models: {writer: 1}}",
@@ -282,6 +308,15 @@ def test_a_number_may_be_a_version_and_one_export_a_list() -> None:
     assert recipe.export == (PairExport(),)
 
 
+def test_what_an_export_hangs_on_the_recipe_for_is_filled_in_by_its_name() -> None:
+    listwise, nemotron = ListwiseExport(k=5), NemotronExport()
+    assert listwise.completed("cats") == ListwiseExport(k=5, source="cats")
+    assert nemotron.completed("cats") == NemotronExport(corpus_id="cats")
+    named = NemotronExport(corpus_id="dogs")
+    assert named.completed("cats") == named
+    assert PairExport().completed("cats") == PairExport()
+
+
 def test_paths_start_from_the_folder_of_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "cats.yaml").write_text(GOOD)
     recipe = load_recipe(str(tmp_path / "cats.yaml"))
@@ -326,6 +361,9 @@ MADE = Recipe(
         NTupleExport(negatives=2, splits={"train": 0.9, "test": 0.1}),
         DocumentsExport(name="docs", from_="take", columns=("title",)),
         RowsExport(name="all", shard_rows=5),
+        ListwiseExport(name="lists", k=5),
+        NemotronExport(name="nemo", corpus="corpus", query_instruction="Find: "),
+        BeirExport(name="eval", negatives=True),
     ),
     card=CardSpec(license="cc-by-4.0", tags=("x",)),
 )

@@ -13,7 +13,7 @@ from synth.card import RunInfo, render_card
 from synth.core import rows
 from synth.core.errors import StorageError, SynthError
 from synth.core.rows import Table
-from synth.export import data_folder, shape, write_splits
+from synth.export import file_sets, shape, write_tables, written
 from synth.inputs.files import Folder
 from synth.manifest import Part, StepRecord, write_record
 from synth.recipe import Recipe, parse_recipe
@@ -264,15 +264,14 @@ def test_a_control_sequence_in_a_row_does_not_reach_the_terminal(tmp_path: Path)
 
 
 def export(run: Run, recipe: Recipe) -> RunInfo:
-    splits, features = {}, {}
-    example: dict[str, Any] = {}
+    configs = {}
     for spec in recipe.export:
         done = shape(spec, run[spec.from_ or run.steps[-1]].to_arrow())
-        folder = run.folder.sub(data_folder(recipe.export, spec.name))
-        splits[spec.name] = write_splits([done.rows.sort_by("_order")], spec, 3, folder)
-        features[spec.name] = done.rows.drop_columns(["_order", "_split_key"]).schema
-        example = example or done.rows.to_pylist()[0]
-    return RunInfo(recipe, run.records, [], {}, splits, features, example, "2026-01-02", {})
+        parts = [{name: table.sort_by("_order") for name, table in done.tables.items()}]
+        files = file_sets(recipe.export, spec)
+        write_tables(parts, files, 3, run.folder)
+        configs[spec.name] = written(files[0], run.folder, pa.schema([]))
+    return RunInfo(recipe, run.records, [], {}, configs, "2026-01-02", {})
 
 
 def test_datasets_opens_a_run_with_two_configs(
@@ -286,12 +285,14 @@ def test_datasets_opens_a_run_with_two_configs(
     info = export(run, parse_recipe(RECIPE, "test"))
     run.folder.write("README.md", render_card(info).encode())
     first, corpus = run.dataset(), run.dataset("corpus")
-    split = "train" if info.splits["default"].get("train") else "test"
+    split = "train" if info.configs["default"].splits.get("train") else "test"
     assert {name: part.num_rows for name, part in first.items()} == {split: 1}
     assert first[split][0] == {
         "query": "what do [cats] say?", "positive": "cats meow", "negative_1": "a dog",
         "id": "q1", "source_id": "d1",
     }  # fmt: skip
     assert corpus["train"]["id"] == ["d1", "d3"]
-    assert corpus["train"].features.arrow_schema.types == info.features["corpus"].types
+    columns = info.configs["corpus"].schema
+    assert columns is not None
+    assert corpus["train"].features.arrow_schema.types == columns.types
     assert datasets.load_dataset(run.folder.root)[split].num_rows == 1

@@ -1,51 +1,23 @@
-"""The formats a dataset is written in: what rows become, and the Parquet files that hold them."""
+"""The formats a dataset is written in: what rows become, and the files that hold them."""
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from synth.core.rows import Table
-from synth.export.documents import document_rows, whole_rows
-from synth.export.retrieval import n_tuple_rows, pair_rows, triplet_rows
+from synth.export.layout import FileSet, file_sets, metadata_files
 from synth.export.shaped import ORDER, SPLIT_KEY, Shaped
-from synth.export.shards import data_folder, shard_pattern, write_splits
-from synth.recipe import (
-    DocumentsExport,
-    ExportSpec,
-    NTupleExport,
-    PairExport,
-    RowsExport,
-    TripletExport,
-)
+from synth.export.shapes import shape, table_schemas
+from synth.export.shards import write_tables
+from synth.export.written import Written, written
 
 __all__ = [
     "ORDER",
     "SPLIT_KEY",
+    "FileSet",
     "Shaped",
-    "data_folder",
+    "Written",
+    "file_sets",
+    "metadata_files",
     "shape",
-    "shard_pattern",
-    "write_splits",
+    "table_schemas",
+    "write_tables",
+    "written",
 ]
-
-
-def shape(spec: ExportSpec, batch: Table) -> Shaped:
-    """The rows to publish, and why the others are left out; the same whatever the batching.
-
-    Args:
-        spec: The format.
-        batch: Live rows with the columns of ``spec.needs()``.
-    """
-    match spec:
-        case NTupleExport():
-            return n_tuple_rows(spec, batch)
-        case TripletExport():
-            return triplet_rows(spec, batch)
-        case PairExport():
-            return pair_rows(spec, batch)
-        case DocumentsExport():
-            return document_rows(spec, batch)
-        case RowsExport():
-            return whole_rows(spec, batch)
-        case _:
-            assert_never(spec)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from synth.core.rows import Table
 from synth.export.shaped import Shaped, column, counted, is_text, shaped
-from synth.recipe import DocumentsExport, RowsExport
+from synth.formats import DocumentsExport, RowsExport
 
 
 def document_rows(spec: DocumentsExport, batch: Table) -> Shaped:
@@ -17,15 +17,11 @@ def document_rows(spec: DocumentsExport, batch: Table) -> Shaped:
     has_text = is_text(column(batch, "text"))
     dropped, _ = counted({"no_text": ~has_text})
     row = np.flatnonzero(has_text)
-    columns = batch.select(list(dict.fromkeys(["id", "text", *spec.columns])))
+    columns = batch.select(spec.published(batch.column_names))
     return replace(shaped(columns.take(pa.array(row)), batch, row), dropped=dropped)
 
 
 def whole_rows(spec: RowsExport, batch: Table) -> Shaped:
     """The columns named, or all but embeddings and `drop_reason`; no row is left out."""
-    names = list(dict.fromkeys(spec.columns or filter(_is_published, batch.column_names)))
-    return shaped(batch.select(names), batch, np.arange(batch.num_rows))
-
-
-def _is_published(name: str) -> bool:
-    return name != "drop_reason" and not name.startswith("embedding_")
+    columns = batch.select(spec.published(batch.column_names))
+    return shaped(columns, batch, np.arange(batch.num_rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,11 @@ from synth.core.rows import Table
 
 SPLIT_KEY = pa.field("_split_key", pa.string())
 ORDER = pa.field("_order", pa.string())
+
+_PLACES = (SPLIT_KEY.name, ORDER.name)
+
+# The table that has a row, or several, for each row that an export reads.
+ROWS = "rows"
 
 # Digits of the largest int64, so that places sort as text as they do as numbers.
 _POSITION_DIGITS = 19
@@ -34,11 +39,18 @@ class Shaped:
         rows: The columns to publish, then `SPLIT_KEY` and `ORDER`.
         dropped: Input rows that give no row, by reason.
         rows_used: Input rows that give at least one.
+        others: Further tables, by name; those that are split have a `SPLIT_KEY`.
     """
 
     rows: Table
     dropped: Mapping[str, int]
     rows_used: int
+    others: Mapping[str, Table] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables, by name."""
+        return {ROWS: self.rows, **self.others}
 
 
 def shaped(columns: Table, batch: Table, row: Rows, index: Rows | None = None) -> Shaped:
@@ -54,6 +66,11 @@ def shaped(columns: Table, batch: Table, row: Rows, index: Rows | None = None) -
     placed = columns.append_column(SPLIT_KEY, split_keys(batch).take(at))
     placed = placed.append_column(ORDER, _order(batch, at, index))
     return Shaped(placed, {}, len(np.unique(row)))
+
+
+def unplaced(table: Table) -> Table:
+    """The columns to publish."""
+    return table.drop_columns([name for name in _PLACES if name in table.column_names])
 
 
 def split_keys(batch: Table) -> pa.Array:

@@ -1,84 +1,109 @@
-"""Splits of a dataset as Parquet files with the names that the Hub expects."""
+"""Splits of a dataset as files with the names that the Hub expects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from synth.algorithms.split import split_of
-from synth.core.rows import Schema, Table
-from synth.export.shaped import ORDER, SPLIT_KEY, column
+from synth.core.rows import Table
+from synth.export.encoders import Encoder, Kind, open_encoder
+from synth.export.layout import FileSet
+from synth.export.shaped import SPLIT_KEY, column, unplaced
 from synth.inputs.files import Folder, storage_errors
-from synth.recipe import ExportSpec
 
 # Small enough that the Hub's viewer, which reads whole row groups, opens a page at once.
 ROW_GROUP_ROWS = 10_000
 _PARTIAL = ".partial"
+_OURS = (*(f".{kind}" for kind in get_args(Kind)), _PARTIAL)
 
 
-def data_folder(exports: Sequence[ExportSpec], name: str) -> str:
-    """The folder of a config inside the run: ``data`` for the first, ``data/<name>`` for others."""
-    return "data" if name == exports[0].name else f"data/{name}"
+def write_tables(
+    parts: Iterable[Mapping[str, Table]], sets: Sequence[FileSet], seed: int, root: Folder
+) -> dict[str, dict[str, int]]:
+    """Writes the tables of an export; each row to the split that its source document belongs to.
 
-
-def shard_pattern(split: str) -> str:
-    """The glob that finds the files of one split and of no other."""
-    return f"{split}-?????-of-?????.parquet"
-
-
-def write_splits(
-    tables: Iterable[Table], spec: ExportSpec, seed: int, folder: Folder
-) -> dict[str, int]:
-    """Writes each row to the split that its source document belongs to.
-
-    Equal rows give equal bytes, however they are divided into tables. What an earlier run wrote
+    Equal rows give equal bytes, however they are divided into parts. What an earlier run wrote
     there is removed first; folders inside stay.
 
     Args:
-        tables: Shaped rows, in the order in which they are to be read.
-        spec: Its splits and the size of its files.
+        parts: Rows of each table, in the order in which they are to be read.
+        sets: The files that the tables go to.
         seed: The recipe's.
-        folder: Where the files go, on any filesystem.
+        root: The run's folder, on any filesystem.
 
     Returns:
-        Rows of each split that has any, in the order of `spec.splits`.
+        Rows of each split that has any, by configuration, in the order of `splits`.
 
     Raises:
         StorageError: If they cannot be written.
     """
-    _clear(folder)
-    folder.make()
-    writers = {split: _SplitWriter(folder, split, spec.shard_rows) for split in spec.splits}
-    with storage_errors(folder.url):
+    for name in dict.fromkeys(files.folder for files in sets):
+        _clear(root.sub(*name.split("/")))
+    writers = [_SetWriter(files, seed, root) for files in sets]
+    with storage_errors(root.url):
         try:
-            for table in tables:
-                drawn = _drawn(column(table, SPLIT_KEY.name), spec.splits, seed)
-                rows = table.drop_columns([SPLIT_KEY.name, ORDER.name])
-                for split, writer in writers.items():
-                    writer.add(rows.filter(pa.array(drawn == split)))
-            for writer in writers.values():
+            for part in parts:
+                for writer in writers:
+                    if writer.files.table in part:
+                        writer.add(part[writer.files.table])
+            for writer in writers:
                 writer.finish()
         finally:
-            for writer in writers.values():
+            for writer in writers:
                 writer.close()
-    return {split: writer.rows for split, writer in writers.items() if writer.rows}
+    return {
+        writer.files.config: writer.rows for writer in writers if writer.files.config is not None
+    }
 
 
 def _clear(folder: Folder) -> None:
+    folder.make()
     for name in folder.names():
-        if name.endswith((".parquet", _PARTIAL)):
+        if name.endswith(_OURS):
             folder.remove(name)
+
+
+class _SetWriter:
+    """Writes the rows of one table, each to its split."""
+
+    def __init__(self, files: FileSet, seed: int, root: Folder) -> None:
+        self.files, self._seed = files, seed
+        folder = root.sub(*files.folder.split("/"))
+        self._splits = {split: _SplitWriter(folder, files, split) for split in files.splits}
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each split that has any."""
+        return {split: writer.rows for split, writer in self._splits.items() if writer.rows}
+
+    def add(self, table: Table) -> None:
+        """Writes the rows, but for a rest."""
+        rows = unplaced(table)
+        if len(self._splits) == 1:
+            next(iter(self._splits.values())).add(rows)
+            return
+        drawn = _drawn(column(table, SPLIT_KEY.name), self.files.splits, self._seed)
+        for split, writer in self._splits.items():
+            writer.add(rows.filter(pa.array(drawn == split)))
+
+    def finish(self) -> None:
+        """Writes the rest, and gives the files their names."""
+        for writer in self._splits.values():
+            writer.finish()
+
+    def close(self) -> None:
+        """Ends the open files."""
+        for writer in self._splits.values():
+            writer.close()
 
 
 def _drawn(keys: pa.Array, splits: Mapping[str, float], seed: int) -> NDArray[np.object_]:
     """The split of each key, each different key drawn once."""
-    if len(splits) == 1:
-        return np.full(len(keys), next(iter(splits)), np.object_)
     found = keys.dictionary_encode()
     drawn = [split_of(key, splits, seed) for key in found.dictionary.to_pylist()]
     at: NDArray[np.int64] = found.indices.to_numpy(zero_copy_only=False)
@@ -88,14 +113,15 @@ def _drawn(keys: pa.Array, splits: Mapping[str, float], seed: int) -> NDArray[np
 class _SplitWriter:
     """Writes the rows of one split: row groups and files of a size that no batching changes."""
 
-    def __init__(self, folder: Folder, split: str, shard_rows: int) -> None:
+    def __init__(self, folder: Folder, files: FileSet, split: str) -> None:
         self.rows = 0
-        self._folder, self._split, self._shard_rows = folder, split, shard_rows
+        self._folder, self._files, self._split = folder, files, split
         self._waiting: list[Table] = []
         self._shards = 0
         self._in_shard = 0
         self._file: Any = None
-        self._writer: pq.ParquetWriter | None = None
+        self._encoder: Encoder | None = None
+        self._schema: pa.Schema | None = None
 
     def add(self, rows: Table) -> None:
         """Writes the rows, but for a rest that does not fill a row group."""
@@ -110,42 +136,43 @@ class _SplitWriter:
             self._write_group(rest)
         self.close()
         for number in range(self._shards):
-            name = f"{self._split}-{number:05d}-of-{self._shards:05d}.parquet"
+            name = self._files.file(self._split, number, self._shards)
             self._folder.fs.mv(self._partial(number), self._folder.path(name))
 
     def close(self) -> None:
         """Ends the open file."""
         try:
-            if self._writer is not None:
-                self._writer.close()
+            if self._encoder is not None:
+                self._encoder.close()
         finally:
             if self._file is not None:
                 self._file.close()
-            self._writer = self._file = None
+            self._file = self._encoder = None
 
     def _group_rows(self) -> int:
-        return min(ROW_GROUP_ROWS, self._shard_rows - self._in_shard)
+        if self._files.shard_rows is None:
+            return ROW_GROUP_ROWS
+        return min(ROW_GROUP_ROWS, self._files.shard_rows - self._in_shard)
 
     def _write_group(self, size: int) -> None:
         rows = pa.concat_tables(self._waiting)
         self._waiting = [rows.slice(size)]
-        writer = self._writer or self._open(rows.schema)
-        # In one piece: where chunks end would show in the pages of the file.
-        group = rows.slice(0, size).combine_chunks().cast(writer.schema)
-        writer.write_table(group, row_group_size=size)
+        if self._schema is None:
+            self._schema = pa.schema([field.remove_metadata() for field in rows.schema])
+        encoder = self._encoder or self._open(self._schema)
+        # In one piece: where chunks end would show in the pages of a Parquet file.
+        encoder.write(rows.slice(0, size).combine_chunks().cast(self._schema))
         self._in_shard += size
-        if self._in_shard == self._shard_rows:
+        if self._in_shard == self._files.shard_rows:
             self.close()
             self._in_shard = 0
 
-    def _open(self, schema: Schema) -> pq.ParquetWriter:
-        plain = pa.schema([field.remove_metadata() for field in schema])
+    def _open(self, schema: pa.Schema) -> Encoder:
         self._file = self._folder.fs.open(self._partial(self._shards), "wb")
-        self._writer = pq.ParquetWriter(
-            self._file, plain, compression="zstd", write_page_index=True
-        )
+        self._encoder = open_encoder(self._files.kind, self._file, schema)
         self._shards += 1
-        return self._writer
+        return self._encoder
 
     def _partial(self, number: int) -> str:
-        return self._folder.path(f"_{self._split}-{number:05d}{_PARTIAL}")
+        name = f"_{self._split}-{number:05d}.{self._files.kind}{_PARTIAL}"
+        return self._folder.path(name)

@@ -5,25 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 import synth
 from synth.card import RunInfo, render_card
-from synth.core.rows import Schema, Table
+from synth.core.rows import Table
 from synth.engines.identity import package_versions
-from synth.export import data_folder, shape, shard_pattern, write_splits
-from synth.inputs.files import Folder
+from synth.export import (
+    Written,
+    file_sets,
+    metadata_files,
+    shape,
+    table_schemas,
+    write_tables,
+    written,
+)
+from synth.export.corpus import CORPUS, corpus_rows
+from synth.formats import BeirExport, ExportSpec, NemotronExport
 from synth.manifest import StepRecord, now, write_record
 from synth.plan import PlannedSource, PlannedStep
-from synth.recipe import EXPORT, ExportSpec
+from synth.recipe import EXPORT
 from synth.runner.folder import EXPORTS, RunFolder
+from synth.runner.passages import SORTED_HERE_ROWS, passages
 
 _BATCH_ROWS = 8192
-_SORTED_HERE_ROWS = 100_000
 _PACKAGES = (
     "ray",
     "vllm",
@@ -40,6 +44,8 @@ class _Count:
     """What came of the rows that an export read."""
 
     used: int = 0
+    made: int = 0
+    passages: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
 
@@ -56,23 +62,25 @@ def export_all(folder: RunFolder) -> list[StepRecord]:
 def _export(folder: RunFolder, spec: ExportSpec, reads: str) -> StepRecord:
     started = time.monotonic()
     plan = folder.plan
-    table = plan.table(reads)
     count = _Count()
-    target = folder.root.sub(*data_folder([one for one, _ in plan.exports], spec.name).split("/"))
-    splits = write_splits(_shaped(folder, spec, reads, count), spec, plan.recipe.seed, target)
-    written = sum(splits.values())
-    replaces = written != count.used
+    sets = file_sets(plan.recipe.export, spec)
+    write_tables(_tables(folder, spec, reads, count), sets, plan.recipe.seed, folder.root)
+    for path, data in metadata_files(spec).items():
+        *inside, name = path.split("/")
+        folder.root.sub(*inside).write(name, data)
+    replaces = count.made != count.used
     record = StepRecord(
         name=EXPORT if spec.name == plan.exports[0][0].name else f"{EXPORT} {spec.name}",
         kind=spec.format,
         reads=reads,
         fingerprint=synth.__version__,
         ingredients=plan.export_ingredients,
-        rows_in=folder.rows_out(table),
-        rows_out=written,
-        rows_made=written if replaces else 0,
+        rows_in=folder.rows_out(plan.table(reads)),
+        rows_out=count.made,
+        rows_made=count.made if replaces else 0,
         rows_replaced=count.used if replaces else 0,
         dropped=count.dropped,
+        facts={"corpus": f"{count.passages:,} passages"} if count.passages else {},
         seconds=round(time.monotonic() - started, 3),
         finished_at=now(),
     )
@@ -80,23 +88,30 @@ def _export(folder: RunFolder, spec: ExportSpec, reads: str) -> StepRecord:
     return record
 
 
-def _shaped(folder: RunFolder, spec: ExportSpec, reads: str, count: _Count) -> Iterator[Table]:
-    """The rows to publish in an order that no batching changes: by position, else by id."""
+def _tables(
+    folder: RunFolder, spec: ExportSpec, reads: str, count: _Count
+) -> Iterator[dict[str, Table]]:
+    """What to publish in an order that no batching changes: by position, else by id."""
     table = folder.plan.table(reads)
     key = "position" if "position" in table.schema.names else "id"
     for batch in _sorted_batches(folder, table, key):
         done = shape(spec, batch)
         count.used += done.rows_used
+        count.made += done.rows.num_rows
         for reason, dropped in done.dropped.items():
             count.dropped[reason] = count.dropped.get(reason, 0) + dropped
-        yield done.rows
+        yield done.tables
+    if isinstance(spec, BeirExport | NemotronExport):
+        for found in passages(folder, reads, spec.corpus):
+            count.passages += found.num_rows
+            yield {CORPUS: corpus_rows(spec, found)}
 
 
 def _sorted_batches(
     folder: RunFolder, table: PlannedSource | PlannedStep, key: str
 ) -> Iterator[Table]:
     """The live rows in order, batch by batch; Ray sorts what this process should not hold."""
-    if folder.rows_out(table) <= _SORTED_HERE_ROWS:
+    if folder.rows_out(table) <= SORTED_HERE_ROWS:
         found = folder.live_rows(table).sort_by([(key, "ascending"), ("id", "ascending")])
         yield from (found.slice(at, _BATCH_ROWS) for at in range(0, found.num_rows, _BATCH_ROWS))
         return
@@ -106,18 +121,13 @@ def _sorted_batches(
 
 def _run_info(folder: RunFolder, exports: list[StepRecord]) -> RunInfo:
     plan = folder.plan
-    tables = plan.tables
-    steps = [record for table in tables if (record := folder.record(table)) is not None]
-    splits: dict[str, dict[str, int]] = {}
-    features: dict[str, Schema] = {}
-    example: dict[str, Any] = {}
-    specs = [spec for spec, _ in plan.exports]
-    for spec in specs:
-        data = folder.root.sub(*data_folder(specs, spec.name).split("/"))
-        splits[spec.name], schema, first = _written(data, spec)
-        if schema is not None:
-            features[spec.name] = schema
-            example = example or first
+    steps = [record for table in plan.tables if (record := folder.record(table)) is not None]
+    configs: dict[str, Written] = {}
+    for spec, reads in plan.exports:
+        schemas = table_schemas(spec, plan.table(reads).schema)
+        for files in file_sets(plan.recipe.export, spec):
+            if files.config is not None:
+                configs[files.config] = written(files, folder.root, schemas[files.table])
     models = {
         name: next(
             (v for s in plan.steps for k, v in s.ingredients.items() if k == f"model {name}"),
@@ -130,30 +140,7 @@ def _run_info(folder: RunFolder, exports: list[StepRecord]) -> RunInfo:
         records=[*steps, *exports],
         prompts=plan.prompts,
         models=models,
-        splits=splits,
-        features=features,
-        example=example,
+        configs=configs,
         run_date=exports[0].finished_at[:10],
         packages={"synth-recipes": synth.__version__, **package_versions(_PACKAGES)},
     )
-
-
-def _written(
-    data: Folder, spec: ExportSpec
-) -> tuple[dict[str, int], Schema | None, dict[str, Any]]:
-    """Rows of each split, the columns and the first row of a config."""
-    rows: dict[str, int] = {}
-    schema: Schema | None = None
-    first: dict[str, Any] = {}
-    for split in spec.splits:
-        for name in data.names():
-            if not fnmatch(name, shard_pattern(split)):
-                continue
-            with data.fs.open(data.path(name), "rb") as opened:
-                found = pq.ParquetFile(opened)
-                rows[split] = rows.get(split, 0) + found.metadata.num_rows
-                if schema is None:
-                    schema = found.schema_arrow
-                    batch = next(found.iter_batches(batch_size=1), None)
-                    first = pa.Table.from_batches([batch]).to_pylist()[0] if batch else {}
-    return rows, schema, first

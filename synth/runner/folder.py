@@ -18,6 +18,7 @@ from synth.core import rows
 from synth.core.errors import DriftError
 from synth.core.rows import Table
 from synth.core.step import CorpusStep
+from synth.export.nemotron import DATASET_METADATA
 from synth.inputs.files import Folder
 from synth.manifest import (
     MANIFEST,
@@ -163,6 +164,11 @@ class RunFolder:
         for found in self.root.names():
             if _STEP_FOLDER.fullmatch(found) and found not in kept:
                 self.root.sub(found).remove()
+        for exported in self.root.sub(EXPORTS).names():
+            own = self.root.sub(exported)
+            own.remove(DATASET_METADATA)
+            if not own.names():
+                own.remove()
         self.root.sub(EXPORTS).remove()
         self.root.sub("data").remove()
 
@@ -223,21 +229,30 @@ class RunFolder:
             raise AssertionError(f"{table.name} is read before it is finished")
         return record
 
-    def live_rows(self, table: PlannedSource | PlannedStep) -> Table:
-        """The live rows of a finished step, read into this process."""
+    def live_rows(
+        self, table: PlannedSource | PlannedStep, columns: Sequence[str] | None = None
+    ) -> Table:
+        """The live rows of a finished step, read into this process, with all columns or some."""
         folder = self.step(table)
+        read = None if columns is None else [*columns, rows.DROP_REASON.name]
         tables = []
         for part in self._finished(table).parts:
             with folder.fs.open(folder.path(part.file), "rb") as opened:
-                tables.append(rows.live(pq.read_table(opened)))
+                tables.append(rows.live(pq.read_table(opened, columns=read)))
         return pa.concat_tables(tables) if tables else table.schema.empty_table()
 
-    def dataset(self, table: PlannedSource | PlannedStep, block_rows: int | None = None) -> Dataset:
+    def dataset(
+        self,
+        table: PlannedSource | PlannedStep,
+        block_rows: int | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Dataset:
         """The live rows of a finished step, planned lazily.
 
         Args:
             table: The source or step.
             block_rows: Rows of a block, or as the files have them.
+            columns: What is read beside `drop_reason`; all when left out.
         """
         record, folder = self._finished(table), self.step(table)
         parts = [part for part in record.parts if part.live]
@@ -245,6 +260,8 @@ class RunFolder:
             return ray.data.from_arrow(table.schema.empty_table())
         paths = [folder.path(part.file) for part in parts]
         found = ray.data.read_parquet(paths, filesystem=arrow_filesystem(folder))
+        if columns is not None:
+            found = found.select_columns([*columns, rows.DROP_REASON.name])
         if any(part.live < part.rows for part in parts):
             found = found.map_batches(rows.live, batch_format="pyarrow", batch_size=None)
         return (

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.engines.specs import FakeSpec
+from synth.formats import NTupleExport, PairExport, TripletExport
 from synth.manifest import StepRecord
-from synth.recipe import NTupleExport, PairExport, Recipe, TripletExport
+from synth.recipe import Recipe
 from synth.steps import Generate
 
 Row = dict[str, Any]

@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 from synth.core import rows
 from synth.core.rows import Table
 from synth.export import ORDER, SPLIT_KEY, shape
-from synth.recipe import (
+from synth.formats import (
+    BeirExport,
     DocumentsExport,
     ExportSpec,
+    FlagEmbeddingExport,
+    LabeledListExport,
+    LabeledPairExport,
+    ListwiseExport,
+    NemotronExport,
     NTupleExport,
     PairExport,
     RowsExport,
@@ -42,6 +48,19 @@ SPECS: list[ExportSpec] = [
     TripletExport(ids=True),
     PairExport(),
     PairExport(ids=True),
+    NTupleExport(negatives=2, scores=True),
+    TripletExport(scores=True, ids=True),
+    LabeledPairExport(),
+    LabeledPairExport(scores=True, ids=True),
+    LabeledListExport(ids=True),
+    LabeledListExport(scores=True),
+    FlagEmbeddingExport(ids=True),
+    FlagEmbeddingExport(scores=True, prompt="text"),
+    ListwiseExport(source="cats"),
+    ListwiseExport(source="cats", k=3, min_documents=3, ids=True),
+    NemotronExport(corpus_id="cats"),
+    BeirExport(),
+    BeirExport(negatives=True),
     DocumentsExport(columns=("source_id",)),
     RowsExport(),
     RowsExport(columns=("query", "embedding_text")),
@@ -96,16 +115,22 @@ def test_every_row_is_used_or_counted(spec: ExportSpec, drawn: list[dict[str, An
 @given(drawn=ROWS, cut=st.integers(0, 6))
 def test_batching_changes_nothing(spec: ExportSpec, drawn: list[dict[str, Any]], cut: int) -> None:
     whole = table(drawn)
-    parts = [shape(spec, part).rows for part in (whole.slice(0, cut), whole.slice(cut))]
-    assert pa.concat_tables(parts).equals(shape(spec, whole).rows)
+    parts = [shape(spec, part).tables for part in (whole.slice(0, cut), whole.slice(cut))]
+    for name, found in shape(spec, whole).tables.items():
+        assert pa.concat_tables([part[name] for part in parts]).equals(found)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=repr)
 def test_no_rows_give_no_rows_of_the_same_columns(spec: ExportSpec) -> None:
-    full = {"query": "q", "text": "t", "positives": [{"text": "p"}], "source_id": None}
-    rows_in = table([full | {"negatives": [{"text": "n"}, {"text": "m"}]}])
-    assert shape(spec, rows_in.slice(0, 0)).rows.schema == shape(spec, rows_in).rows.schema
-    assert shape(spec, rows_in).rows_used == 1
+    positive = {"id": "x", "text": "p", "score": 0.9}
+    negatives = [{"id": "y", "text": "n", "score": 0.2}, {"id": "z", "text": "m", "score": 0.1}]
+    full = {"query": "q", "text": "t", "positives": [positive], "source_id": None}
+    rows_in = table([full | {"negatives": negatives}])
+    out, none = shape(spec, rows_in), shape(spec, rows_in.slice(0, 0))
+    assert {name: one.schema for name, one in none.tables.items()} == {
+        name: one.schema for name, one in out.tables.items()
+    }
+    assert out.rows_used == 1
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=repr)

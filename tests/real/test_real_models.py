@@ -20,8 +20,9 @@ from synth.core.chat import Sampling
 from synth.engines.bundled import local_model
 from synth.engines.specs import OpenAISpec
 from synth.engines.vllm import environment
+from synth.formats import PairExport
 from synth.inputs.sources import JsonlSource
-from synth.recipe import PairExport, Recipe
+from synth.recipe import Recipe
 from synth.runner import run
 from synth.steps import Generate
 from synth.view import open_run

@@ -1,0 +1,9 @@
+"""The dataset card."""
+
+from __future__ import annotations
+
+from synth.card.metadata import metadata
+from synth.card.run_info import RunInfo
+from synth.card.sections import render_card
+
+__all__ = ["RunInfo", "metadata", "render_card"]

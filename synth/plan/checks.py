@@ -1,0 +1,146 @@
+"""What must hold before anything is run: what is read is there."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from synth.core import rows
+from synth.core.errors import RecipeError
+from synth.core.prompt import PromptHead
+from synth.core.rows import Schema
+from synth.core.step import Fields
+from synth.plan.planned import PlannedSource, PlannedStep
+from synth.recipe import Recipe
+from synth.steps import Generate, MineNegatives, Score
+from synth.steps.retrievers import Dense
+
+Tables = Mapping[str, PlannedSource | PlannedStep]
+
+
+def check_table(
+    place: str,
+    key: str,
+    name: str,
+    tables: Tables,
+    recipe: Recipe,
+) -> None:
+    """Proves that a table is there when it is read.
+
+    Raises:
+        RecipeError: If it is not; says what there is.
+    """
+    if name in tables:
+        return
+    later = name in dict(recipe.named_steps())
+    what = "which runs after it" if later else "which is no step or source before it"
+    near = [] if later else difflib.get_close_matches(name, tables, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(tables)}"
+    raise RecipeError(f"{place}: `{key}` names {name!r}, {what}; {hint}")
+
+
+def check_columns(place: str, needs: Fields, table: str, schema: Schema) -> None:
+    """Proves that a table has the columns that are read, of their types.
+
+    Raises:
+        RecipeError: If it has not; says what it has.
+    """
+    for field in needs:
+        at = schema.get_field_index(field.name)
+        if at < 0:
+            have = ", ".join(name for name in schema.names if name != "drop_reason")
+            raise RecipeError(
+                f"{place} reads column {field.name!r}, which {table!r} does not have; it has {have}"
+            )
+        found = schema.field(at).type
+        if not pa.types.is_null(field.type) and not rows.same_type(field.type, found):
+            raise RecipeError(
+                f"{place} reads column {field.name!r} as {_type(field.type)}, but in {table!r} it "
+                f"is {_type(found)}"
+            )
+
+
+def _type(kind: pa.DataType) -> str:
+    if rows.is_vector(kind):
+        return "embeddings"
+    return {"string": "text", "large_string": "text"}.get(str(kind), str(kind))
+
+
+def check_scored(place: str, lists: Sequence[str], reads: str, tables: Tables) -> None:
+    """Proves that something scores the entries that a step has made.
+
+    Args:
+        place: What reads them, for the message.
+        lists: Of `positives` and `negatives` those whose entries must have a score.
+        reads: The table that it reads.
+        tables: All tables before it.
+
+    Raises:
+        RecipeError: If nothing does: every row would drop.
+    """
+    table = tables[reads]
+    while isinstance(table, PlannedStep) and not _scores(table):
+        if made := [name for name in lists if name in _unscored(table)]:
+            raise RecipeError(
+                f"{place}: nothing scores the {made[0]} that step {table.name!r} makes, so that "
+                "every row would drop; put a step `kind: score` before it"
+            )
+        table = tables[table.reads]
+
+
+def _scores(table: PlannedStep) -> bool:
+    """Whether a step gives every entry a score."""
+    by_llm = table.generation is not None and table.generation.prompt.head.makes == "scores"
+    return by_llm or isinstance(table.step, Score)
+
+
+def _unscored(table: PlannedStep) -> tuple[str, ...]:
+    """The lists that get entries without a score from a step."""
+    if table.generation is not None:
+        makes = table.generation.prompt.head.makes
+        return {"pairs": ("positives",)}.get(makes, (makes,))
+    if isinstance(table.step, MineNegatives):
+        scoring = any(isinstance(one, Dense) for one in table.step.retrievers)
+        return () if scoring else ("negatives",)
+    return ()
+
+
+def check_prompt(place: str, step: Generate, head: PromptHead) -> None:
+    """Proves that a step asks no more of a prompt than it has.
+
+    Raises:
+        RecipeError: If it does.
+    """
+    if head.makes == "scores" and step.n != 1:
+        raise RecipeError(
+            f"{place}: prompt {step.prompt!r} gives each entry one score; leave `n` out"
+        )
+    for axis in step.axes:
+        if axis not in head.axes:
+            known = ", ".join(head.axes) or "none"
+            raise RecipeError(
+                f"{place}: prompt {step.prompt!r} has no axis {axis!r}; its axes are {known}"
+            )
+
+
+def check_json(place: str, names: Sequence[str], schema: Schema) -> None:
+    """Proves that JSON has a form for the columns.
+
+    Raises:
+        RecipeError: If it has none for one.
+    """
+    for name in names:
+        kind = schema.field(name).type
+        if _has_no_json(kind):
+            raise RecipeError(
+                f"{place} writes column {name!r} of type {kind}, for which JSON has no form; say "
+                "`files: parquet`, or leave it out of `columns`"
+            )
+
+
+def _has_no_json(kind: pa.DataType) -> bool:
+    inside = [kind.field(at).type for at in range(kind.num_fields)]
+    named = ("binary", "decimal", "duration", "interval")
+    return any(word in str(kind) for word in named if not inside) or any(map(_has_no_json, inside))
