@@ -59,9 +59,7 @@ def search(
     Raises:
         ValueError: As `top_k`.
     """
-    many = len(queries) * len(corpus) > _MOST_PRODUCTS
-    wanted = how == "approximate" or (how == "auto" and many)
-    if not wanted or len(corpus) < _FEWEST_VECTORS or not len(queries):
+    if looks_at_all(len(queries), len(corpus), how):
         return Searched(top_k(queries, corpus, k), 1.0, "exact")
     at = np.unique(np.linspace(0, len(queries) - 1, _SAMPLE).astype(np.int64))
     sample, truth = queries[at], top_k(queries[at], corpus, k)
@@ -75,6 +73,12 @@ def search(
         index.nprobe *= 2
     found = _ranked(queries, corpus, index.search(queries, truth.ids.shape[1])[1])
     return Searched(found, recall, f"{index.nprobe} of {index.nlist} cells looked at")
+
+
+def looks_at_all(queries: int, corpus: int, how: Search) -> bool:
+    """Whether a search looks at every pair of so many queries and corpus vectors."""
+    wanted = how == "approximate" or (how == "auto" and queries * corpus > _MOST_PRODUCTS)
+    return not wanted or corpus < _FEWEST_VECTORS or not queries
 
 
 def _index(corpus: Vectors) -> Any:  # noqa: ANN401  (faiss ships no types)

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import (
     Field,
@@ -31,8 +30,8 @@ from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.core.step import Fields, MapStep
-from synth.steps import cells
 from synth.steps.entry_lists import EntryLists, text_keys
+from synth.steps.identities import Reasons, identity_reasons
 from synth.steps.made import NEGATIVES, POSITIVES
 
 REJECTED_NEGATIVES = pa.field(
@@ -55,8 +54,6 @@ _OF_MARGIN = {
 }
 # Cosines of float32 vectors may be a little more than 1.
 _BOUND = 1.001
-# For each negative why it is rejected, empty where it is not, shape (negatives,).
-Reasons = NDArray[np.str_]
 
 
 class MarginFilter(MapStep):
@@ -165,7 +162,7 @@ class MarginFilter(MapStep):
         reference = reference_scores(
             positives.scores, positives.row, batch.num_rows, self.reference
         )
-        reasons = _identity_reasons(batch, positives, negatives)
+        reasons = identity_reasons(batch, positives, negatives)
         margin = self._margins(negatives, reasons == "", reference)
         ceiling = margin if self.max_score is None else np.minimum(margin, self.max_score)
         by_score = self._score_reasons(negatives, margin)
@@ -274,21 +271,3 @@ class MarginFilter(MapStep):
             keys,
         )
         return np.array(["", "not_selected", "above_generated_share"])[codes]
-
-
-def _identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists) -> Reasons:
-    """Why each negative cannot be one, whatever its score."""
-    from synth.algorithms.negative_lists import Lists, identities
-
-    ids = [text_keys(found.field("id")) for found in (negatives, positives)]
-    sources = pa.array(cells.source_ids(batch), pa.string())
-    codes = identities(
-        Lists(negatives.begins, ids[0], negatives.text_hashes),
-        Lists(positives.begins, ids[1], positives.text_hashes),
-        text_keys(batch.column("query").combine_chunks()),
-        text_keys(sources),
-    )
-    texts = pc.fill_null(negatives.field("text"), "")
-    blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
-    told = np.array(["", "is_positive", "is_query", "is_source", "repeated"])[codes]
-    return np.where(blank, "no_text", told)
