@@ -23,7 +23,7 @@ from synth.inputs.readers import content_mark
 from synth.inputs.sources import SourceSpec
 from synth.inputs.tables import planned_schema
 from synth.recipe import EXPORT, SOURCE, ExportSpec, Recipe
-from synth.steps import AnyStep, Generate, MarginFilter, Pack, Score
+from synth.steps import AnyStep, Generate, MarginFilter, Pack, RelabelPositive, Score, SoftLabels
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -157,7 +157,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         reads = step.from_ or before
         _check_table(place, "from", reads, tables, recipe)
         planned = _step(number, name, step, reads, tables, models)
-        if isinstance(step, MarginFilter) and step.reads_positive_scores:
+        if _reads_positive_scores(step):
             _check_scored(place, reads, tables)
         steps.append(planned)
         tables[name] = planned
@@ -170,6 +170,13 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         )
         ingredients[f"rows of {reads} for {spec.name}"] = tables[reads].fingerprint
     return Plan(recipe, limit, sources, tuple(steps), exports, ingredients)
+
+
+def _reads_positive_scores(step: AnyStep) -> bool:
+    """Whether a row whose positives have no score drops."""
+    if isinstance(step, MarginFilter):
+        return step.reads_positive_scores
+    return isinstance(step, RelabelPositive | SoftLabels)
 
 
 def _check_scored(
