@@ -18,7 +18,6 @@ from synth.core.rows import Table
 from synth.core.step import Column, Fields, Name
 from synth.steps import cells
 from synth.steps.copies import present_texts
-from synth.steps.entry_lists import listed
 
 
 class _Retriever(BaseModel):
@@ -284,43 +283,6 @@ def _pair_of_vectors(
             "embed both with one encoder"
         )
     return of_queries, of_corpus
-
-
-def found_by(retrieved: Retrieved, ids: np.ndarray) -> pa.Array:
-    """Who found each of some texts, at what rank and with what score.
-
-    Args:
-        retrieved: What the queries found.
-        ids: Texts of each query, -1 for none, shape (queries, any).
-
-    Returns:
-        A list of the retrievers that found it for each text that is not -1, row by row.
-    """
-    from synth.algorithms.mining import places_of
-
-    there = ids >= 0
-    row = np.nonzero(there)[0]
-    ranks, scores, present = [], [], []
-    for _, one in retrieved.by:
-        place = places_of(one, ids)[there]
-        held = place >= 0
-        present.append(held)
-        ranks.append(place + 1)
-        score = np.full(len(place), np.nan, np.float32)
-        score[held] = one.scores[row[held], place[held]]
-        scores.append(score)
-    names = pa.array([name for name, _ in retrieved.by])
-    mask = np.stack(present, axis=1)
-    which = np.nonzero(mask)[1]
-    entries = pa.StructArray.from_arrays(
-        [
-            names.take(pa.array(which)),
-            pa.array(np.stack(ranks, axis=1)[mask], pa.int32()),
-            pa.array(np.stack(scores, axis=1)[mask], pa.float32()),
-        ],
-        fields=list(rows.FOUND.value_type),
-    )
-    return listed(entries, mask.sum(axis=1), rows.FOUND)
 
 
 def told(how: Mapping[str, tuple[float, str]]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from synth.steps.bans import Bans, groups_and_bans
 from synth.steps.copies import is_null, present_texts
 from synth.steps.entry_lists import begins, listed
 from synth.steps.matching import Mentions
-from synth.steps.retrievers import Corpus, Retrieved, Retriever, found_by
+from synth.steps.retrievers import Corpus, Retrieved, Retriever
 
 # A row that needs more than was found is searched again, so many times deeper each time.
 _DEEPER = 4
@@ -127,12 +127,49 @@ class Retrieval:
             "text": self.present.take(taken).cast(pa.string()),
             "score": pa.array(scores, pa.float32(), mask=np.isnan(scores)),
             "rank": pa.array(at[1] + 1, pa.int32()),
-            "found": found_by(found, ids),
+            "found": _found_by(found, ids),
         }
         made = pa.StructArray.from_arrays(
             list(entries.values()), fields=list(rows.RETRIEVED.value_type)
         )
         return listed(made, there.sum(axis=1), rows.RETRIEVED)
+
+
+def _found_by(retrieved: Retrieved, ids: np.ndarray) -> pa.Array:
+    """Who found each of some texts, at what rank and with what score.
+
+    Args:
+        retrieved: What the queries found.
+        ids: Texts of each query, -1 for none, shape (queries, any).
+
+    Returns:
+        A list of the retrievers that found it for each text that is not -1, row by row.
+    """
+    from synth.algorithms.mining import places_of
+
+    there = ids >= 0
+    row = np.nonzero(there)[0]
+    ranks, scores, present = [], [], []
+    for _, one in retrieved.by:
+        place = places_of(one, ids)[there]
+        held = place >= 0
+        present.append(held)
+        ranks.append(place + 1)
+        score = np.full(len(place), np.nan, np.float32)
+        score[held] = one.scores[row[held], place[held]]
+        scores.append(score)
+    names = pa.array([name for name, _ in retrieved.by])
+    mask = np.stack(present, axis=1)
+    which = np.nonzero(mask)[1]
+    entries = pa.StructArray.from_arrays(
+        [
+            names.take(pa.array(which)),
+            pa.array(np.stack(ranks, axis=1)[mask], pa.int32()),
+            pa.array(np.stack(scores, axis=1)[mask], pa.float32()),
+        ],
+        fields=list(rows.FOUND.value_type),
+    )
+    return listed(entries, mask.sum(axis=1), rows.FOUND)
 
 
 def short_of(lists: pa.Array, count: int) -> dict[str, str]:

@@ -39,7 +39,7 @@ def pairs(*lists: tuple[Entries | None, Entries | None], query: str | None = "q"
 
 def told(step: RelabelPositive, positives: Entries, negatives: Entries) -> dict[str, Any]:
     """The row after the step, with the ids of its lists in place of the lists."""
-    row = step.apply(pairs((positives, negatives))).to_pylist()[0]
+    row: dict[str, Any] = step.apply(pairs((positives, negatives))).to_pylist()[0]
     return row | {name: [one["id"] for one in row[name]] for name in ("positives", "negatives")}
 
 

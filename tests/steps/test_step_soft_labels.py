@@ -111,7 +111,7 @@ def test_difficulty_is_what_the_negatives_have_whatever_the_batches(
 @given(LISTS, st.floats(0.0625, 5, width=32))
 def test_a_better_positive_makes_no_row_harder(lists: tuple[Scores, Scores], gain: float) -> None:
     positives, negatives = lists
-    better = [(score or 0) + gain for score in positives]
+    better: Scores = [(score or 0) + gain for score in positives]
     table = pairs((positives, negatives), (better, negatives))
     worse, easier = SoftLabels(temperature=1).apply(table)["difficulty"].to_pylist()
     assert easier <= worse
