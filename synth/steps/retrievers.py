@@ -19,6 +19,9 @@ from synth.core.step import Column, Fields, Name
 from synth.steps import cells
 from synth.steps.copies import present_texts
 
+# Inner products of float32 vectors may be a little more than those of their lengths.
+_BOUND = 1.001
+
 
 class _Retriever(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,8 +63,6 @@ class Bm25(_Retriever):
     b: Annotated[float, Field(ge=0, le=1)] = 0.75
 
 
-# Inner products of float32 vectors may be a little more than those of their lengths.
-_BOUND = 1.001
 Retriever = Annotated[Dense | Bm25, Field(discriminator="kind")]
 
 
@@ -135,18 +136,10 @@ class _ByVectors:
         self.how = min(self.how or told, told)
         return done.found
 
-    def check_products(self, step: str, at: np.ndarray, products: np.ndarray) -> None:
-        if not len(self.corpus):
-            return
-        longest = float(np.linalg.norm(self.corpus, axis=1).max())
-        most = _BOUND * longest * np.linalg.norm(self.queries, axis=1)[at]
-        wrong = np.flatnonzero(np.abs(products) > most)
-        if len(wrong):
-            raise RecipeError(
-                f"{step}: a positive has the score {products[wrong[0]]:g}, but no inner product of "
-                f"its query is above {most[wrong[0]]:.3g}: another model gave it; let `score` with "
-                "`fill: all` give it anew, with the encoder that embedded"
-            )
+    def most(self, at: np.ndarray) -> np.ndarray:
+        """What no inner product of some queries with a text of the corpus is above."""
+        longest = float(np.linalg.norm(self.corpus, axis=1).max(initial=0))
+        return np.asarray(_BOUND * longest * np.linalg.norm(self.queries, axis=1)[at])
 
 
 class _ByWords:
@@ -189,7 +182,7 @@ class Corpus:
         queries: Table,
         column: str,
     ) -> None:
-        self.size, self._step = corpus.num_rows, step
+        self.size, self._step, self._ids = corpus.num_rows, step, queries.column("id")
         self._by: dict[str, _ByVectors | _ByWords] = {}
         for one in retrievers:
             match one:
@@ -246,14 +239,25 @@ class Corpus:
         Raises:
             RecipeError: If a number is too large for such a product.
         """
-        for by in [*self._dense.values()][:1]:
-            by.check_products(self._step, at, products)
         unknown = np.full(len(at), np.nan, np.float32)
-        given = dict.fromkeys(self._dense, unknown) | dict.fromkeys([*self._dense][:1], products)
-        return {
-            name: by.scores(at, texts) if isinstance(by, _ByWords) else given[name]
-            for name, by in self._by.items()
-        }
+        found: dict[str, np.ndarray] = dict.fromkeys(self._dense, unknown)
+        for name, by in [*self._dense.items()][:1]:
+            self._check_products(by, at, products)
+            found[name] = products
+        words = {name: by for name, by in self._by.items() if isinstance(by, _ByWords)}
+        return found | {name: by.scores(at, texts) for name, by in words.items()}
+
+    def _check_products(self, by: _ByVectors, at: np.ndarray, products: np.ndarray) -> None:
+        most = by.most(at)
+        wrong = np.flatnonzero(np.abs(products) > most) if self.size else at[:0]
+        if len(wrong):
+            first = wrong[0]
+            raise RecipeError(
+                f"{self._step}: row {self._ids[int(at[first])].as_py()!r} has a positive with the "
+                f"score {products[first]:g}, but no inner product of its query is above "
+                f"{most[first]:.3g}: another model gave it; let `score` with `fill: all` give it "
+                "anew, with the encoder that embedded"
+            )
 
     def _scores(
         self, at: np.ndarray, ranked: Neighbors, found: Sequence[tuple[str, Neighbors]]

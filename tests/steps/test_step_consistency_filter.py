@@ -91,7 +91,9 @@ def test_a_positive_that_the_corpus_lacks_is_ranked_by_the_score_that_it_has() -
 
 
 def test_a_score_that_is_no_inner_product_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"has the score 7.5, but no inner product .* above 1:"):
+    with pytest.raises(
+        RecipeError, match=r"'q0' has a positive with the score 7.5, but no .* is above 1:"
+    ):
         ranks(STEP, queries(("q", 0, [positive("x", "written", 7.5)])))
 
 
