@@ -39,13 +39,13 @@ class SoftLabels(MapStep):
     where it is not one model, or nothing tells. With ``fill: all`` it is always one.
 
     Attributes:
-        temperature: The lower, the harder the labels: 0.02 suits cosines, 1 the logits of a
-            cross-encoder.
+        temperature: The lower, the more the highest score takes: 0.02, as contrastive losses have
+            it, suits cosines, 1 the logits of a cross-encoder.
         edges: Difficulties at which a new bin begins, rising.
 
     Source:
-        Weights by the probability of the positive: KaLM-Embedding-V2 (arXiv:2506.20923), whose
-        temperature this is. Names of the two score columns as in FlagEmbedding.
+        Weights by the probability of the positive: KaLM-Embedding-V2 (arXiv:2506.20923). The two
+        columns of scores are called as FlagEmbedding calls them.
     """
 
     kind: Literal["soft_labels"] = "soft_labels"
