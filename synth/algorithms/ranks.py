@@ -89,8 +89,8 @@ def _best(queries: Matrix, corpus: Matrix, lists: Lists, best: Matrix, count: In
 def counts_beside(queries: Vectors, corpus: Vectors, scores: Matrix, memory_mb: int = 64) -> Counts:
     """How many corpus vectors have a higher inner product with each query than a given score.
 
-    Products are compared as `scoring.products` sums them, whatever stands beside them. It takes
-    hardly longer than one product of matrices: half the time of a search for the 100 best.
+    Products are compared as `scoring.products` sums them, whatever stands beside them. Beside
+    100,000 vectors it takes little more than half the time of a search for the 100 best.
 
     Args:
         queries: Shape (queries, dim).
