@@ -30,6 +30,16 @@ def versions(*packages: str) -> dict[str, str]:
     return package_versions(packages)
 
 
+def measured(result: dict[str, Any]) -> str:
+    """The line under a page of results: by what command, when, and on what."""
+    computer = result["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
+    return (
+        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
+        f"Python {computer['python']}; {packages}."
+    )
+
+
 def load() -> float:
     """Processes that wanted a core in the last minute, on average."""
     return round(os.getloadavg()[0], 1)

@@ -11,32 +11,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from machine import machine, versions
+from machine import machine, measured, versions
 from markdown_table import table
 from numpy.typing import NDArray
+from retrieval_sets import ENCODER, RetrievalSet, Vectors, encoded, read_set
 
 from synth.algorithms.margin import auto_ceilings, ceilings
 from synth.algorithms.neighbors import Neighbors, top_k
-from synth.engines.bundled import local_model
 
 _RESULTS = Path(__file__).with_name("results")
 _PACKAGES = ("synth-recipes", "sentence-transformers", "torch", "faiss-cpu", "numpy")
-_ENCODER = "bundled/all-minilm-l6-v2"
 _SETS = ("scifact", "boolq_dev", "covid_qa")
 _MAX_TOKENS, _KEEP, _DEPTHS = 128, 4, (10, 50)
 _FIXED = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 _AUTO = (0.01, 0.02, 0.05, 0.1, 0.2)
 # Found beyond the depth, for the known positive among them.
 _SPARE = 8
-Vectors = NDArray[np.float32]
 
 
 class Candidates(NamedTuple):
@@ -53,20 +49,12 @@ class Candidates(NamedTuple):
     hidden: NDArray[np.bool_]
 
 
-class Set(NamedTuple):
-    """A retrieval set: texts, queries, and the passages that answer each query."""
-
-    passages: list[str]
-    queries: list[str]
-    answers: list[list[int]]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder of retrieval sets in BEIR layout")
     data = parser.parse_args().data
-    trials = {f"{name}, pieces": _pieces(_read(data / name)) for name in _SETS}
-    trials["scifact, other abstracts"] = _others(_read(data / "scifact"))
+    trials = {f"{name}, pieces": _pieces(read_set(data / name)) for name in _SETS}
+    trials["scifact, other abstracts"] = _others(read_set(data / "scifact"))
     tables = [
         {"trial": name, "depth": depth, "queries": len(found.scores), "rows": list(_rows(found))}
         for name, whole in trials.items()
@@ -85,59 +73,22 @@ def main() -> None:
     path.with_suffix(".md").write_text("\n".join(_page(result)) + "\n")
 
 
-def _read(folder: Path) -> Set:
-    lines = [
-        json.loads(line)
-        for path in sorted(folder.glob("corpus*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
-    place = {one["_id"]: at for at, one in enumerate(lines)}
-    answers: dict[str, list[int]] = {}
-    for path in sorted(folder.glob("qrels/*.tsv")):
-        for line in path.read_text().splitlines()[1:]:
-            query, passage, score = line.split("\t")
-            if float(score) > 0:
-                answers.setdefault(query, []).append(place[passage])
-    asked = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
-    asked = [one for one in asked if one["_id"] in answers]
-    return Set(
-        [f"{one.get('title') or ''} {one['text']}".strip() for one in lines],
-        [one["text"] for one in asked],
-        [answers[one["_id"]] for one in asked],
-    )
-
-
-def _encoded(texts: Sequence[str]) -> Vectors:
-    key = sha256(json.dumps([_ENCODER, _MAX_TOKENS, list(texts)]).encode()).hexdigest()[:32]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = cache / "synth-bench" / "vectors" / f"{key}.npy"
-    if not path.exists():
-        from sentence_transformers import SentenceTransformer
-
-        model = SentenceTransformer(str(local_model(_ENCODER)))
-        model.max_seq_length = _MAX_TOKENS
-        found = model.encode(list(texts), batch_size=64, normalize_embeddings=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.asarray(found, np.float32))
-    return np.asarray(np.load(path), np.float32)
-
-
-def _pieces(found: Set) -> Candidates:
+def _pieces(found: RetrievalSet) -> Candidates:
     """One piece of the answer is known, the other pieces of all answers are hidden."""
     words = [text.split() for text in found.passages]
     first = [" ".join(one[: max(8, len(one) * 2 // 3)]) for one in words]
     last = [" ".join(one[len(one) // 3 :]) for one in words]
-    corpus = np.concatenate([_encoded(first), _encoded(last)])
-    queries, size, draw = _encoded(found.queries), len(words), np.random.default_rng(0)
+    corpus = np.concatenate([encoded(first, _MAX_TOKENS), encoded(last, _MAX_TOKENS)])
+    queries, size, draw = encoded(found.queries, _MAX_TOKENS), len(words), np.random.default_rng(0)
     ranked = top_k(queries, corpus, max(_DEPTHS) + _SPARE)
     known = [answers[0] + size * int(draw.integers(0, 2)) for answers in found.answers]
     answers = [{one + part for one in own for part in (0, size)} for own in found.answers]
     return _candidates(queries, corpus, ranked, range(len(queries)), known, answers)
 
 
-def _others(found: Set) -> Candidates:
+def _others(found: RetrievalSet) -> Candidates:
     """Each of several answers is known in turn, the others are hidden."""
-    corpus, queries = _encoded(found.passages), _encoded(found.queries)
+    corpus, queries = encoded(found.passages, _MAX_TOKENS), encoded(found.queries, _MAX_TOKENS)
     ranked = top_k(queries, corpus, max(_DEPTHS) + _SPARE)
     pairs = [(at, one) for at, own in enumerate(found.answers) if len(own) > 1 for one in own]
     asked, known = [at for at, _ in pairs], [one for _, one in pairs]
@@ -189,7 +140,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
     yield "# Hidden positives that come back as negatives"
     yield ""
     yield (
-        f"Encoder `{_ENCODER}`, texts cut to {_MAX_TOKENS} tokens, the {_KEEP} highest of the "
+        f"Encoder `{ENCODER}`, texts cut to {_MAX_TOKENS} tokens, the {_KEEP} highest of the "
         "candidates below the margin. `auto, 5%` allows an estimated 5 % of false negatives. Of "
         "two rules that keep as many, the one with fewer false negatives is better."
     )
@@ -218,13 +169,8 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
                 for row in one["rows"]
             ],
         )
-    computer = result["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
     yield ""
-    yield (
-        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
-        f"Python {computer['python']}; {packages}."
-    )
+    yield measured(result)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ class Use:
         row_id: The row.
         role: ``positive`` or ``negative``.
         text: The text.
-        origin: Of a negative: ``mined``, ``given`` or ``generated:<model>``.
+        origin: Of a negative: ``mined``, ``given``, ``generated:<model>``, or ``positive`` where it
+            was the row's positive.
         score: Its last score.
         made_by: Whoever may have written it, where a model did: every reply of that step.
         rejected_by: The step that rejected it.

@@ -126,6 +126,34 @@ WRONG: dict[str, tuple[Change, str]] = {
         ),
         "step 4 (mine_negatives) reads column 'embedding_text', which 'docs' does not have",
     ),
+    "a column of a corpus": (
+        then(kind="retrieve", corpus="docs", column="text", **{"from": "docs"}),
+        "step 3 (retrieve) reads column 'embedding_text', which 'docs' does not have",
+    ),
+    "a column to ask by": (
+        then(kind="retrieve", corpus="docs", column="title", retrievers=[{"kind": "bm25"}]),
+        "step 3 (retrieve) reads column 'title', which 'queries' does not have",
+    ),
+    "a list to ask by": (
+        then(kind="retrieve", corpus="docs", column="positives", retrievers=[{"kind": "bm25"}]),
+        "step 3 (retrieve) reads column 'positives' as text, but in 'queries' it is list<",
+    ),
+    "the query's vector": (
+        then(kind="consistency_filter", corpus="docs"),
+        "step 3 (consistency_filter) reads column 'embedding_query', which 'queries' does not have",
+    ),
+    "a query of a second table": (
+        then(
+            kind="downsample_corpus",
+            queries="source",
+            retrievers=[{"kind": "bm25"}],
+        ),
+        "step 3 (downsample_corpus) reads column 'query', which 'source' does not have",
+    ),
+    "positives to relabel": (
+        then(kind="relabel_positive", **{"from": "docs"}),
+        "step 3 (relabel_positive) reads column 'query', which 'docs' does not have",
+    ),
     "a column of the prompt": (
         at(2, prompt="judge_pair"),
         "step 2 (queries) reads column 'query', which 'docs' does not have; it has id, text, age",
@@ -202,6 +230,20 @@ WRONG: dict[str, tuple[Change, str]] = {
         ),
         "step 4 (mine_negatives): `corpus` names 'corpsu', which is no step or source before it",
     ),
+    "a corpus to retrieve from": (
+        then(kind="retrieve", corpus="dosc", retrievers=[{"kind": "bm25"}]),
+        "step 3 (retrieve): `corpus` names 'dosc', which is no step or source before it; did you "
+        "mean 'docs'?",
+    ),
+    "a corpus to be found in": (
+        then(kind="consistency_filter", corpus="dosc", retrievers=[{"kind": "bm25"}]),
+        "step 3 (consistency_filter): `corpus` names 'dosc', which is no step or source before it",
+    ),
+    "queries to sample for": (
+        then(kind="downsample_corpus", queries="quries", retrievers=[{"kind": "bm25"}]),
+        "step 3 (downsample_corpus): `queries` names 'quries', which is no step or source before "
+        "it; did you mean 'queries'?",
+    ),
 }  # fmt: skip
 
 
@@ -211,11 +253,16 @@ def test_what_is_wrong_is_one_sentence_that_names_the_step(what: str, folder: Pa
     assert said in refused(folder, change)
 
 
-def test_a_margin_on_positives_that_nothing_scores_is_refused(folder: Path) -> None:
-    change = then(kind="margin_filter")
-    assert "step 3 (margin_filter): nothing scores the positives that step 'queries' makes" in (
-        refused(folder, change)
+@pytest.mark.parametrize("kind", ["margin_filter", "relabel_positive", "soft_labels"])
+def test_what_reads_scores_of_positives_that_nothing_scores_is_refused(
+    kind: str, folder: Path
+) -> None:
+    assert f"step 3 ({kind}): nothing scores the positives that step 'queries' makes" in (
+        refused(folder, then(kind=kind))
     )
+
+
+def test_a_margin_that_reads_no_score_of_a_positive_is_planned(folder: Path) -> None:
     refuse_nothing = then(kind="margin_filter", relative_margin=None, max_score=0.8)
     assert planned(folder, refuse_nothing).steps[2].name == "margin_filter"
 

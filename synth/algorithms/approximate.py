@@ -63,9 +63,7 @@ def search(
     Raises:
         ValueError: As `top_k`.
     """
-    many = len(queries) * len(corpus) > _MOST_PRODUCTS
-    wanted = how == "approximate" or (how == "auto" and many)
-    if not wanted or len(corpus) < _FEWEST_VECTORS or not len(queries):
+    if looks_at_all(len(queries), len(corpus), how):
         return Searched(top_k(queries, corpus, k), 1.0, "exact")
     from synth.algorithms.cells import candidates_in, cells_of
 
@@ -85,6 +83,12 @@ def search(
     among = candidates_in(cells, queries, k, probes, _MEMORY_MB)
     found = _ranked(queries, corpus, among, k)
     return Searched(found, recall, f"{probes} of {count} cells looked at")
+
+
+def looks_at_all(queries: int, corpus: int, how: Search) -> bool:
+    """Whether a search looks at every pair of so many queries and corpus vectors."""
+    wanted = how == "approximate" or (how == "auto" and queries * corpus > _MOST_PRODUCTS)
+    return not wanted or corpus < _FEWEST_VECTORS or not queries
 
 
 def _recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +24,7 @@ _DENSE_SCRIPTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """The words of texts, in their order.
 
     Attributes:
@@ -68,6 +66,9 @@ class Bm25Index(NamedTuple):
         texts: The texts that have a word, shape (entries,).
         scores: What the word adds to their scores, shape (entries,).
         size: Texts.
+        k1: How much more a word counts that a text repeats.
+        b: How much less a word counts in a long text.
+        mean_words: Words of a text, on average.
     """
 
     vocabulary: Words
@@ -75,6 +76,9 @@ class Bm25Index(NamedTuple):
     texts: NDArray[np.int32]
     scores: NDArray[np.float32]
     size: int
+    k1: float
+    b: float
+    mean_words: float
 
 
 def bm25_index(texts: pa.Array, k1: float = 1.2, b: float = 0.75) -> Bm25Index:
@@ -94,8 +98,8 @@ def bm25_index(texts: pa.Array, k1: float = 1.2, b: float = 0.75) -> Bm25Index:
     found = tokens(texts)
     vocabulary, ids = np.unique(found.hashes, return_inverse=True)
     if not len(vocabulary):
-        nothing = np.zeros(0, np.int32)
-        return Bm25Index(vocabulary, np.zeros(1, np.int64), nothing, nothing.astype(np.float32), 0)
+        nothing, begin = np.zeros(0, np.int32), np.zeros(1, np.int64)
+        return Bm25Index(vocabulary, begin, nothing, nothing.astype(np.float32), 0, 0.0, 0.0, 1.0)
     of_texts = [part.tolist() for part in np.split(ids.astype(np.int32), found.begins[1:-1])]
     model = bm25s.BM25(method="lucene", k1=k1, b=b)
     names = {str(number): number for number in range(len(vocabulary))}
@@ -107,6 +111,9 @@ def bm25_index(texts: pa.Array, k1: float = 1.2, b: float = 0.75) -> Bm25Index:
         np.asarray(made["indices"], np.int32),
         np.asarray(made["data"], np.float32),
         len(of_texts),
+        float(k1),
+        float(b),
+        len(found.hashes) / len(of_texts),
     )
 
 
@@ -122,14 +129,39 @@ def bm25_top_k(index: Bm25Index, queries: pa.Array, k: int) -> Neighbors:
         ``min(k, texts)`` columns; an index of -1 where fewer texts share a word with the query.
     """
     asked = tokens(queries)
-    at = np.searchsorted(index.vocabulary, asked.hashes)
-    at[at == len(index.vocabulary)] = 0
-    known = index.vocabulary[at] == asked.hashes if len(index.vocabulary) else at < 0
-    words = np.where(known, at, -1)
+    words = _known(asked.hashes, index)
     shape = (len(queries), min(k, index.size))
     found = Neighbors(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
     _rank(words, asked.begins, index, found.ids, found.scores)
     return found
+
+
+def bm25_scores(index: Bm25Index, queries: pa.Array, texts: pa.Array) -> NDArray[np.float32]:
+    """The BM25 score of each pair of a query and a text that the index need not have.
+
+    How rare a word is and how long a text, is measured by the texts of the index.
+
+    Args:
+        index: The texts.
+        queries: Strings.
+        texts: As many strings.
+
+    Returns:
+        NaN where they share no word that the index knows, shape (pairs,).
+    """
+    asked, told = tokens(queries), tokens(texts)
+    scores = np.zeros(len(queries), np.float32)
+    _score(_known(asked.hashes, index), asked.begins, told, index, scores)
+    return np.where(scores > 0, scores, np.float32(np.nan))
+
+
+def _known(hashes: Words, index: Bm25Index) -> Index:
+    """Where words are in the vocabulary, -1 where they are not, shape (words,)."""
+    if not len(index.vocabulary):
+        return np.full(len(hashes), -1, np.int64)
+    at = np.searchsorted(index.vocabulary, hashes)
+    at[at == len(index.vocabulary)] = 0
+    return np.where(index.vocabulary[at] == hashes, at, -1)
 
 
 @functools.cache
@@ -222,3 +254,27 @@ def _sum_up(words: Index, index: Bm25Index, sums: NDArray[np.float32], touched: 
                 found += 1
             sums[text] += index.scores[entry]
     return found
+
+
+@kernel
+def _score(
+    words: Index,
+    begins: Index,
+    told: Tokens,
+    index: Bm25Index,
+    scores: NDArray[np.float32],
+) -> None:
+    """Fills in the score of each pair, in Lucene's variant."""
+    for pair in range(len(scores)):
+        first, behind = told.begins[pair], told.begins[pair + 1]
+        length = (behind - first) / index.mean_words
+        for word in words[begins[pair] : begins[pair + 1]]:
+            if word < 0:
+                continue
+            times = 0
+            for at in range(first, behind):
+                times += told.hashes[at] == index.vocabulary[word]
+            texts = index.begins[word + 1] - index.begins[word]
+            rarity = np.log(1 + (index.size - texts + 0.5) / (texts + 0.5))
+            saturation = index.k1 * (1 - index.b + index.b * length)
+            scores[pair] += rarity * times / (times + saturation) if times else 0.0

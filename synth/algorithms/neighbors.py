@@ -13,7 +13,7 @@ Vectors = NDArray[np.float32]
 _MANY_PRODUCTS = 2_000_000_000
 # How far two float32 sums of one inner product may lie apart, relative to the vectors' norms: about
 # ten times the difference seen between BLAS and sums in another order at 384 dimensions.
-_ROUNDING = 2e-6
+ROUNDING = 2e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _block(queries: Vectors, corpus: Vectors, k: int, longest: float) -> Neighbo
     found = Neighbors(np.empty(shape, np.int64), np.empty(shape, np.float32))
     counts = np.full(len(queries), wide)
     best(queries, corpus, np.sort(ids, axis=1), counts, k, found.ids, found.scores)
-    slack = _ROUNDING * longest * np.linalg.norm(queries, axis=1)
+    slack = ROUNDING * longest * np.linalg.norm(queries, axis=1)
     tied = (rough[:, k - 1] - rough[:, -1] <= slack) & (wide < len(corpus))
     for row in np.flatnonzero(tied):
         every = corpus @ queries[row]

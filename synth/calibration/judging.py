@@ -17,9 +17,10 @@ from synth.core.errors import RecipeError
 from synth.core.ids import fingerprint
 from synth.core.rows import Table
 from synth.engines.specs import CrossEncoderSpec, LlmSpec, ScorerSpec
+from synth.formats import RowsExport
 from synth.inputs.files import Folder
 from synth.inputs.sources import ParquetSource
-from synth.recipe import Recipe, RowsExport
+from synth.recipe import Recipe
 from synth.runner import Placement, run
 from synth.runner.work import write_parquet
 from synth.steps import AnyStep, Generate, Score

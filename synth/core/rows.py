@@ -31,6 +31,18 @@ NEGATIVES = pa.list_(
         ]
     )
 )
+# Texts of another table that a row's own text finds, best first.
+RETRIEVED = pa.list_(
+    pa.struct(
+        [
+            ("id", pa.string()),
+            ("text", pa.string()),
+            ("score", pa.float32()),
+            ("rank", pa.int32()),
+            ("found", FOUND),
+        ]
+    )
+)
 # Where one generated row, or one generated value of a row, came from. `axes` is a JSON object: the
 # `datasets` library has no map type.
 PROVENANCE = pa.struct(

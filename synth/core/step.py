@@ -85,12 +85,13 @@ class EncodeStep(Step):
         """What the model is to encode (texts) or to score (pairs)."""
         raise NotImplementedError
 
-    def read(self, batch: Table, answers: NDArray[np.float32]) -> Table:
+    def read(self, batch: Table, answers: NDArray[np.float32], label: str) -> Table:
         """The same rows with the answers in their columns.
 
         Args:
             batch: The rows that `ask` saw.
             answers: Vectors of shape (asked, dim), or scores of shape (asked,).
+            label: What rows and messages call the model that answered.
         """
         raise NotImplementedError
 

@@ -14,7 +14,15 @@ from synth.core.rows import Schema
 from synth.core.step import Fields
 from synth.plan.planned import PlannedSource, PlannedStep
 from synth.recipe import Recipe
-from synth.steps import Generate, MineNegatives, Score
+from synth.steps import (
+    AnyStep,
+    Generate,
+    MarginFilter,
+    MineNegatives,
+    RelabelPositive,
+    Score,
+    SoftLabels,
+)
 from synth.steps.retrievers import Dense
 
 Tables = Mapping[str, PlannedSource | PlannedStep]
@@ -66,6 +74,14 @@ def _type(kind: pa.DataType) -> str:
     if rows.is_vector(kind):
         return "embeddings"
     return {"string": "text", "large_string": "text"}.get(str(kind), str(kind))
+
+
+def needs_scores(step: AnyStep) -> tuple[str, ...]:
+    """The lists whose entries must have scores, lest every row drop."""
+    scored = isinstance(step, RelabelPositive | SoftLabels)
+    if isinstance(step, MarginFilter):
+        scored = step.reads_positive_scores
+    return ("positives",) if scored else ()
 
 
 def check_scored(place: str, lists: Sequence[str], reads: str, tables: Tables) -> None:

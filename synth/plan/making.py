@@ -23,11 +23,12 @@ from synth.plan.checks import (
     check_prompt,
     check_scored,
     check_table,
+    needs_scores,
 )
 from synth.plan.models import Models
 from synth.plan.planned import Ingredients, Plan, PlannedSource, PlannedStep
 from synth.recipe import EXPORT, SOURCE, Recipe
-from synth.steps import AnyStep, Generate, MarginFilter, Pack
+from synth.steps import AnyStep, Generate, Pack
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -57,8 +58,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         reads = step.from_ or before
         check_table(place, "from", reads, tables, recipe)
         planned = _step(number, name, step, reads, tables, models)
-        if isinstance(step, MarginFilter) and step.reads_positive_scores:
-            check_scored(place, ["positives"], reads, tables)
+        check_scored(place, needs_scores(step), reads, tables)
         steps.append(planned)
         tables[name] = planned
         before = name

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ray.data import ActorPoolStrategy
 
 from synth.core.step import CorpusStep, EncodeStep, MapStep
+from synth.engines.identity import label
 from synth.engines.specs import ModelSpec
 from synth.inputs.tables import read_tables
 from synth.manifest import StepRecord
@@ -273,7 +274,7 @@ def _batch_rows(rows_in: int, askers: int) -> int:
 def _encode_job(step: PlannedStep, declared: EncodeStep, machine: Machine) -> EncodeJob:
     spec = _specs(step, machine)[declared.model]
     actors = machine.pool.actors(step.models)[declared.model]
-    return EncodeJob(declared, step.name, spec, actors, machine.meter)
+    return EncodeJob(declared, step.name, spec, label(spec), actors, machine.meter)
 
 
 def _encoded(step: PlannedStep, declared: EncodeStep, machine: Machine) -> Dataset:

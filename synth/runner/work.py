@@ -158,6 +158,7 @@ class EncodeJob:
         step: The declaration.
         name: The step's name.
         spec: Its model.
+        label: What rows call the model.
         actors: The engines of the model; none for the fake.
         meter: Gets counts.
     """
@@ -165,6 +166,7 @@ class EncodeJob:
     step: EncodeStep
     name: str
     spec: ModelSpec
+    label: str
     actors: Sequence[Any]
     meter: MeterHandle
 
@@ -183,7 +185,7 @@ def encode(batch: Table, job: EncodeJob) -> Table:
             raise EngineError(obituary(job.step.model, words)) from error
     else:
         answers = getattr(_local(job.spec), verb)(asked)
-    done = job.step.read(batch, answers)
+    done = job.step.read(batch, answers, job.label)
     job.meter.rows.remote(job.name, batch.num_rows)
     return done
 

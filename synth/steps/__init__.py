@@ -6,8 +6,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from synth.steps.consistency_filter import ConsistencyFilter
 from synth.steps.copy_filter import CopyFilter
 from synth.steps.decontaminate import Decontaminate
+from synth.steps.downsample_corpus import DownsampleCorpus
 from synth.steps.embed import Embed
 from synth.steps.exact_dedup import ExactDedup
 from synth.steps.generate import Generate
@@ -17,16 +19,21 @@ from synth.steps.mine_negatives import MineNegatives
 from synth.steps.minhash_dedup import MinhashDedup
 from synth.steps.order_documents import OrderDocuments
 from synth.steps.pack import Pack
+from synth.steps.relabel_positive import RelabelPositive
+from synth.steps.retrieve import Retrieve
 from synth.steps.sample import Sample
 from synth.steps.score import Score
 from synth.steps.score_filter import ScoreFilter
 from synth.steps.semantic_dedup import SemanticDedup
+from synth.steps.soft_labels import SoftLabels
 from synth.steps.take import Take
 
 __all__ = [
     "AnyStep",
+    "ConsistencyFilter",
     "CopyFilter",
     "Decontaminate",
+    "DownsampleCorpus",
     "Embed",
     "ExactDedup",
     "Generate",
@@ -36,10 +43,13 @@ __all__ = [
     "MinhashDedup",
     "OrderDocuments",
     "Pack",
+    "RelabelPositive",
+    "Retrieve",
     "Sample",
     "Score",
     "ScoreFilter",
     "SemanticDedup",
+    "SoftLabels",
     "Take",
 ]
 
@@ -50,9 +60,14 @@ AnyStep: TypeAlias = Annotated[
     | SemanticDedup
     | Decontaminate
     | Embed
+    | Retrieve
+    | ConsistencyFilter
     | MineNegatives
     | Score
+    | RelabelPositive
     | MarginFilter
+    | SoftLabels
+    | DownsampleCorpus
     | LengthFilter
     | ScoreFilter
     | CopyFilter

@@ -1,24 +1,22 @@
-"""What may not be mined for a row, whatever finds it."""
+"""What may not be found for a row, whatever finds it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.core.rows import Table
-from synth.steps.copies import joined
-from synth.steps.entry_lists import begins
+from synth.steps.matching import Mentions, matches, slices
 
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Bans:
-    """Groups of equal texts that may not be mined, those of a row together.
+    """Groups of equal texts that may not be found, those of a row together.
 
     Attributes:
         groups: Shape (bans,).
@@ -35,47 +33,23 @@ class Bans:
         return Bans(groups, np.concatenate([[0], np.cumsum(sizes)]))
 
 
-def groups_and_bans(table: Table, ids: pa.Array, texts: pa.Array) -> tuple[Ids, Bans]:
+def groups_and_bans(
+    mentions: Sequence[Mentions], count: int, ids: pa.Array, texts: pa.Array
+) -> tuple[Ids, Bans]:
     """The texts of the corpus by equality, and which groups each row may not have.
 
     Args:
-        table: Rows with query, positives, negatives and source document.
+        mentions: What each row may not have, by id or by text.
+        count: Rows.
         ids: Of the corpus.
         texts: Of the corpus, null where there is none.
     """
-    from synth.algorithms.exact import exact_duplicates
-
-    flat: list[tuple[Ids, pa.Array, pa.Array]] = []
-    everyone = np.arange(table.num_rows)
-    nothing = pa.nulls(table.num_rows, pa.string())
-    flat.append((everyone, nothing, table.column("query").combine_chunks()))
-    if "source_id" in table.column_names:
-        flat.append((everyone, table.column("source_id").combine_chunks(), nothing))
-    for name in ("positives", "negatives"):
-        if name in table.column_names:
-            entries = table.column(name).combine_chunks()
-            row = np.repeat(everyone, np.diff(begins(entries)))
-            found = pc.list_flatten(entries)
-            flat.append((row, pc.struct_field(found, "id"), pc.struct_field(found, "text")))
-    row = np.concatenate([one for one, _, _ in flat])
-    every, size = joined(texts, *(one for _, _, one in flat)), len(texts)
-    groups = exact_duplicates(every, np.arange(len(every)))
-    by_text = np.where(groups[size:] < size, groups[size:], -1)
-    named = joined(*(one for _, one, _ in flat))
-    places = pc.fill_null(pc.index_in(named, ids.cast(pa.large_string())), -1)
-    held = places.to_numpy(zero_copy_only=False)
-    by_id = np.where(held >= 0, groups[held], -1)
-    banned = np.concatenate([by_text, by_id])
-    owner = np.concatenate([row, row])[banned >= 0]
+    found = matches(mentions, ids, texts)
+    row = np.concatenate([one.row for one in mentions])
+    named = found.by_id >= 0
+    banned = np.concatenate([found.by_text, found.groups[found.by_id[named]]])
+    owner = np.concatenate([row, row[named]])[banned >= 0]
     order = np.argsort(owner, kind="stable")
-    counts = np.bincount(owner, minlength=table.num_rows)
+    counts = np.bincount(owner, minlength=count)
     bounds = np.concatenate([[0], np.cumsum(counts)])
-    return groups[:size], Bans(banned[banned >= 0][order], bounds)
-
-
-def slices(values: Ids, first: Ids, behind: Ids) -> Ids:
-    """``values[first:behind]`` of every pair, one behind the other."""
-    sizes = behind - first
-    ends = np.cumsum(sizes)
-    at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - sizes), sizes)
-    return np.asarray(values[at])
+    return found.groups, Bans(banned[banned >= 0][order], bounds)

@@ -44,12 +44,13 @@ class Embed(EncodeStep):
         """The prefixed text of every row that has one."""
         return [self.prefix + text for text in cells.texts(batch, self.column) if text is not None]
 
-    def read(self, batch: Table, answers: NDArray[np.float32]) -> Table:
+    def read(self, batch: Table, answers: NDArray[np.float32], label: str) -> Table:
         """The same rows with their vectors.
 
         Args:
             batch: The rows that `ask` saw.
             answers: Shape (asked, dim); dim holds also where nothing was asked.
+            label: What messages call the encoder.
 
         Raises:
             EngineError: If a vector is not finite; the row's id is named.
@@ -60,7 +61,7 @@ class Embed(EncodeStep):
         if broken.any():
             row_id = batch.column("id")[int(at[np.argmax(broken)])].as_py()
             raise EngineError(
-                f"encoder {self.model} gave row {row_id!r} a vector with NaN or infinity in it"
+                f"encoder {label} gave row {row_id!r} a vector with NaN or infinity in it"
             )
         dim = answers.shape[1]
         vectors = np.zeros((batch.num_rows, max(1, dim)), np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,34 @@ def listed(entries: pa.Array, sizes: NDArray[np.int64], kind: pa.DataType) -> pa
     """
     offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
     return pa.ListArray.from_arrays(offsets, entries).cast(kind)
+
+
+def one_behind_another(lists: Sequence[pa.Array], kind: pa.DataType) -> pa.Array:
+    """Several lists of each row as one, those of the first before those of the next.
+
+    Args:
+        lists: Each with one list for every row.
+        kind: Their type.
+    """
+    sizes = [np.diff(begins(one)) for one in lists]
+    owner = np.concatenate([np.repeat(np.arange(len(one)), one) for one in sizes])
+    flat = pa.concat_arrays([pc.list_flatten(one) for one in lists])
+    order = np.argsort(owner, kind="stable")
+    return listed(flat.take(pa.array(order)), np.sum(sizes, axis=0), kind)
+
+
+def in_order(parts: Sequence[pa.Array], row: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
+    """Lists in the order of the rows that they belong to.
+
+    Args:
+        parts: The lists, one part behind the other.
+        row: The row of each, shape (lists,).
+        kind: Their type.
+    """
+    if len(parts) == 1 and (np.diff(row) > 0).all():
+        return parts[0]
+    joined = pa.concat_arrays(parts) if parts else pa.nulls(0, kind)
+    return joined.take(pa.array(np.argsort(row)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +101,8 @@ class EntryLists:
         """One field of all entries."""
         return pc.struct_field(self.entries, name)
 
-    def best_first(self) -> EntryLists:
-        """Those of each row by falling score and then by id; those without a score last."""
+    def falling(self) -> NDArray[np.int64]:
+        """Indices of each row by falling score and then by id; those without a score last."""
         falling = np.where(np.isfinite(self.scores), -self.scores, np.inf)
         order = np.arange(len(falling))
         same_row = self.row[1:] == self.row[:-1]
@@ -89,6 +117,11 @@ class EntryLists:
             ids = pc.fill_null(self.field("id").take(pa.array(order[at])), "")
             by_id = pc.rank(ids, tiebreaker="dense").to_numpy(zero_copy_only=False)
             order[at] = order[at][np.lexsort((by_id, falling[at], self.row[at]))]
+        return np.asarray(order, np.int64)
+
+    def best_first(self) -> EntryLists:
+        """The same entries, those of each row in the order of `falling`."""
+        order = self.falling()
         if (np.diff(order) == 1).all():
             return self
         return EntryLists(
@@ -102,6 +135,12 @@ class EntryLists:
     def generated(self) -> Mask:
         """Which an LLM wrote."""
         found = pc.starts_with(pc.fill_null(self.field("origin"), ""), "generated:")
+        return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+
+    def blank(self) -> Mask:
+        """Which have no text, or only white space."""
+        texts = pc.fill_null(self.field("text"), "")
+        found = pc.equal(pc.utf8_trim_whitespace(texts), "")
         return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
     def lists(

@@ -123,7 +123,7 @@ class Generation:
             case "negatives":
                 return (made.NEGATIVES, made.EDITS)
             case "scores":
-                return (*scored.LISTS, made.EDITS)
+                return (*scored.LISTS, made.SCORED_BY, made.EDITS)
 
     def ask(self, batch: Table) -> list[Ask]:
         """Every reply wanted for the rows, `n` for each; one for each entry that is scored."""

@@ -21,6 +21,8 @@ from synth.steps.ask import Answer, ModelCard
 EDITS = pa.field("edits", rows.EDITS)
 POSITIVES = pa.field("positives", rows.POSITIVES)
 NEGATIVES = pa.field("negatives", rows.NEGATIVES)
+# The model that gave all scores of a row's positives and negatives; null where it is not one.
+SCORED_BY = pa.field("scored_by", pa.string())
 PAIR = (pa.field("query", pa.string()), POSITIVES, NEGATIVES)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import (
     Field,
@@ -31,8 +30,8 @@ from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.core.step import Fields, MapStep
-from synth.steps import cells
 from synth.steps.entry_lists import EntryLists, text_keys
+from synth.steps.identities import IDENTITY_REASONS, Reasons, identity_reasons
 from synth.steps.made import NEGATIVES, POSITIVES
 
 REJECTED_NEGATIVES = pa.field(
@@ -55,14 +54,12 @@ _OF_MARGIN = {
 }
 # Cosines of float32 vectors may be a little more than 1.
 _BOUND = 1.001
-# Why a negative is rejected; the first that holds is told. `no_reason` keeps it.
+# Why a negative is rejected; the first that holds is told. The first of all keeps it.
 _REASONS = (
-    *("no_reason", "no_text", "is_positive", "is_query", "is_source", "repeated", "no_score"),
-    *("no_positive_score", "above_margin", "above_max_score", "below_min_score"),
-    *("above_max_quantile", "below_min_quantile", "above_generated_share", "not_selected"),
+    *(*IDENTITY_REASONS, "no_score", "no_positive_score", "above_margin", "above_max_score"),
+    *("below_min_score", "above_max_quantile", "below_min_quantile"),
+    *("above_generated_share", "not_selected"),
 )
-# For each negative the place of its reason among them, shape (negatives,).
-Reasons = NDArray[np.int8]
 
 
 class MarginFilter(MapStep):
@@ -171,7 +168,7 @@ class MarginFilter(MapStep):
         reference = reference_scores(
             positives.scores, positives.row, batch.num_rows, self.reference
         )
-        reasons = _identity_reasons(batch, positives, negatives)
+        reasons = identity_reasons(batch, positives, negatives)
         margin = self._margins(negatives, reasons == 0, reference)
         ceiling = margin if self.max_score is None else np.minimum(margin, self.max_score)
         reasons = np.where(reasons == 0, self._score_reasons(negatives, margin), reasons)
@@ -278,26 +275,8 @@ class MarginFilter(MapStep):
             self.selection,
             keys,
         )
-        told = [_code(name) for name in ("no_reason", "not_selected", "above_generated_share")]
+        told = [_code(name) for name in ("", "not_selected", "above_generated_share")]
         return np.array(told)[codes]
-
-
-def _identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists) -> Reasons:
-    """Why each negative cannot be one, whatever its score."""
-    from synth.algorithms.negative_lists import Lists, identities
-
-    ids = [text_keys(found.field("id")) for found in (negatives, positives)]
-    sources = pa.array(cells.source_ids(batch), pa.string())
-    codes = identities(
-        Lists(negatives.begins, ids[0], negatives.text_hashes),
-        Lists(positives.begins, ids[1], positives.text_hashes),
-        text_keys(batch.column("query").combine_chunks()),
-        text_keys(sources),
-    )
-    texts = pc.fill_null(negatives.field("text"), "")
-    blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
-    names = ("no_reason", "is_positive", "is_query", "is_source", "repeated")
-    return np.where(blank, _code("no_text"), np.array([_code(name) for name in names])[codes])
 
 
 def _code(reason: str) -> np.int8:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -15,26 +15,16 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from synth.core import rows
 from synth.core.rows import Table
 from synth.core.step import Column, Fields, Name
-from synth.steps.bans import Bans, groups_and_bans, slices
-from synth.steps.copies import is_null, present_texts
-from synth.steps.entry_lists import begins, listed
+from synth.steps.entry_lists import begins, in_order, listed, one_behind_another
 from synth.steps.generate import ANY
-from synth.steps.made import NEGATIVES, POSITIVES
-from synth.steps.retrievers import (
-    Corpus,
-    Dense,
-    Retrieved,
-    Retrievers,
-    corpus_fields,
-    found_by,
-    query_fields,
-)
+from synth.steps.made import NEGATIVES, POSITIVES, SCORED_BY
+from synth.steps.matching import column_mentions, entry_mentions, slices
+from synth.steps.retrievers import Dense, Retrievers, corpus_fields, query_fields, told
+from synth.steps.retrieving import Retrieval, short_of
 from synth.steps.whole import OneTaskStep, with_facts
 
-# Candidates searched beyond those wanted, for the positives and near copies among them; a row that
-# needs more is searched again, this many times deeper each time.
+# Candidates searched beyond those wanted, for the positives and near copies among them.
 _SPARE = 16
-_DEEPER = 4
 Ids = NDArray[np.int64]
 
 
@@ -77,22 +67,22 @@ class MineNegatives(OneTaskStep):
     different: tuple[Column, ...] = ()
 
     @model_validator(mode="after")
-    def _can_be_told_apart(self) -> Self:
-        names = [one.name for one in self.retrievers]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"two retrievers are called {twice[0]!r}; give each a `name`")
+    def _mines_something(self) -> Self:
         if both := [name for name in self.same if name in self.different]:
             raise ValueError(f"`{both[0]}` is in `same` and in `different`: nothing would be mined")
         return self
 
     def needs(self) -> Fields:
         """The query with what it is searched by, the positives, and columns to compare."""
-        query = pa.field("query", pa.string())
-        return (query, POSITIVES, *query_fields(self.retrievers), *self._compared())
+        query, *vectors = query_fields(self.retrievers, "query")
+        return (query, POSITIVES, *vectors, *self._compared())
 
     def adds(self) -> Fields:
-        """The negatives, those that the row has before the mined ones."""
-        return (NEGATIVES,)
+        """The negatives, those that the row has before the mined ones, and who gave all scores.
+
+        A search gives some of them: no one model gave all, whatever `scored_by` said before.
+        """
+        return (NEGATIVES, SCORED_BY)
 
     def second_tables(self) -> Mapping[str, Fields]:
         """The corpus: id, text, what is searched in, and columns to compare."""
@@ -121,18 +111,13 @@ class MineNegatives(OneTaskStep):
             miner = _Miner.of(self, table.take(pa.array(own)), corpus.take(pa.array(texts)))
             lists.append(miner.mined())
             pieces.append((own, texts))
-            for name, told in miner.corpus.how.items():
-                how[name] = min(how.get(name, told), told)
+            for name, one in miner.retrieval.corpus.how.items():
+                how[name] = min(how.get(name, one), one)
         order = np.concatenate([own for own, _ in pieces] or [np.zeros(0, np.int64)])
-        mined = _in_order(lists, order)
+        mined = in_order(lists, order, NEGATIVES.type)
         out = rows.with_column(table, NEGATIVES, _appended(table, mined))
-        facts = {
-            f"search {name}": f"{told}, recall {recall:.3f}" for name, (recall, told) in how.items()
-        }
-        short = int((np.diff(begins(mined)) < self.depth).sum())
-        if short:
-            facts["rows for which fewer were found"] = f"{short:,} of {table.num_rows:,}"
-        return with_facts(out, facts)
+        out = rows.with_column(out, SCORED_BY, pa.nulls(table.num_rows, pa.string()))
+        return with_facts(out, told(how) | short_of(mined, self.depth))
 
 
 def _parts(table: Table, corpus: Table, same: tuple[str, ...]) -> Iterator[tuple[Ids, Ids]]:
@@ -167,57 +152,43 @@ class _Miner:
         step: What is asked for.
         table: The rows.
         texts: The corpus.
-        present: Its texts, null where there is none.
-        corpus: The same to search.
-        groups: For each text the first that is equal to it, shape (corpus,).
-        bans: What each row may not have.
+        retrieval: The search.
     """
 
     step: MineNegatives
     table: Table
     texts: Table
-    present: pa.Array
-    corpus: Corpus
-    groups: Ids
-    bans: Bans
+    retrieval: Retrieval
 
     @classmethod
     def of(cls, step: MineNegatives, table: Table, texts: Table) -> _Miner:
         """Makes everything ready."""
-        present = present_texts(texts, ("text",))
-        groups, bans = groups_and_bans(table, texts.column("id").combine_chunks(), present)
-        corpus = Corpus(step.kind, step.retrievers, texts, present, table)
-        return cls(step, table, texts, present, corpus, groups, bans)
+        banned = [
+            *column_mentions(table, ("query",), ("source_id",)),
+            *entry_mentions(table, "positives", "negatives"),
+        ]
+        retrieval = Retrieval.of(step.kind, step.retrievers, table, "query", texts, banned)
+        return cls(step, table, texts, retrieval)
 
     def mined(self) -> pa.Array:
-        """The mined entries of each row, searched deeper until there are enough or no more."""
-        wanted, depth = self.step.skip + self.step.depth, self.step.depth
-        width, short = wanted + _SPARE, np.arange(self.table.num_rows)
-        if not self.corpus.size:
-            nothing = pa.nulls(0, NEGATIVES.type.value_type)
-            return listed(nothing, np.zeros(self.table.num_rows, np.int64), NEGATIVES.type)
-        pieces: list[pa.Array] = []
-        order: list[Ids] = []
-        while len(short):
-            found = self.corpus.find(short, width)
-            places = self._places(short, found, wanted)
-            enough = (places[:, wanted - 1] >= 0) | (width >= self.corpus.size)
-            done = places[enough, self.step.skip :][:, :depth]
-            pieces.append(self._entries(found.of(enough), done))
-            order.append(short[enough])
-            short, width = short[~enough], width * _DEEPER
-        return _in_order(pieces, np.concatenate([*order, np.zeros(0, np.int64)]))
+        """The mined entries of each row."""
+        found = self.retrieval.lists(self.step.skip, self.step.depth, _SPARE, self._choice)
+        entries = pc.list_flatten(found)
+        mined = pa.repeat(pa.scalar("mined"), len(entries))
+        fields = list(NEGATIVES.type.value_type)
+        made = pa.StructArray.from_arrays(
+            [
+                mined if one.name == "origin" else pc.struct_field(entries, one.name)
+                for one in fields
+            ],
+            fields=fields,
+        )
+        return listed(made, np.diff(begins(found)), NEGATIVES.type)
 
-    def _places(self, at: Ids, found: Retrieved, wanted: int) -> Ids:
-        """The columns of the texts found that each row gets, -1 where there are fewer."""
-        from synth.algorithms.mining import allowed, first_places
-
-        no_text = is_null(self.present)
-        out = no_text[found.ids] | self._alike(at, found.ids)
-        own = self.bans.of(at)
-        fine = allowed(found.ids, self.groups, own.groups, own.begins, out)
-        fine &= ~self._near_copies(at, found.ids, fine)
-        return first_places(fine, wanted)
+    def _choice(self, at: Ids, ids: Ids) -> NDArray[np.bool_]:
+        """Which of the texts found for some rows are their negatives."""
+        fine = self.retrieval.choice(at, ids, self._alike(at, ids))
+        return fine & ~self._near_copies(at, ids, fine)
 
     def _alike(self, at: Ids, ids: Ids) -> NDArray[np.bool_]:
         """Which texts have the row's value in a column that must differ."""
@@ -242,36 +213,14 @@ class _Miner:
         pair = np.repeat(np.arange(len(row)), behind - first)
         positive = slices(np.arange(len(texts)), first, behind)
         copies = near_copies(
-            self.present, ids[row[pair], column[pair]], texts, positive, self.step.near_copy
+            self.retrieval.present,
+            ids[row[pair], column[pair]],
+            texts,
+            positive,
+            self.step.near_copy,
         )
         found[row[pair[copies]], column[pair[copies]]] = True
         return found
-
-    def _entries(self, found: Retrieved, places: Ids) -> pa.Array:
-        """Lists of entries for the columns that each row gets."""
-        there = places >= 0
-        at = np.nonzero(there)[0], places[there]
-        ids = np.where(there, np.take_along_axis(found.ids, np.maximum(places, 0), axis=1), -1)
-        taken, scores = pa.array(ids[there]), found.scores[at]
-        entries = {
-            "id": self.texts.column("id").combine_chunks().take(taken).cast(pa.string()),
-            "text": self.present.take(taken).cast(pa.string()),
-            "score": pa.array(scores, pa.float32(), mask=np.isnan(scores)),
-            "rank": pa.array(at[1] + 1, pa.int32()),
-            "origin": pa.repeat(pa.scalar("mined"), len(taken)),
-            "found": found_by(found, ids),
-        }
-        fields = list(NEGATIVES.type.value_type)
-        made = pa.StructArray.from_arrays([entries[one.name] for one in fields], fields=fields)
-        return listed(made, there.sum(axis=1), NEGATIVES.type)
-
-
-def _in_order(lists: list[pa.Array], rows_of: Ids) -> pa.Array:
-    """Lists of negatives in the order of the rows that they belong to."""
-    if len(lists) == 1 and (np.diff(rows_of) > 0).all():
-        return lists[0]
-    joined = pa.concat_arrays(lists) if lists else pa.nulls(0, NEGATIVES.type)
-    return joined.take(pa.array(np.argsort(rows_of)))
 
 
 def _appended(table: Table, mined: pa.Array) -> pa.Array:
@@ -279,11 +228,4 @@ def _appended(table: Table, mined: pa.Array) -> pa.Array:
     if "negatives" not in table.column_names:
         return mined
     own = table.column("negatives").combine_chunks().cast(NEGATIVES.type)
-    lists: list[Any] = [own, mined]
-    sizes = [np.diff(begins(one)) for one in lists]
-    if not sizes[0].any():
-        return mined
-    owner = np.concatenate([np.repeat(np.arange(len(one)), one) for one in sizes])
-    flat = pa.concat_arrays([pc.list_flatten(one) for one in lists])
-    order = np.argsort(owner, kind="stable")
-    return listed(flat.take(pa.array(order)), sizes[0] + sizes[1], NEGATIVES.type)
+    return one_behind_another([own, mined], NEGATIVES.type) if begins(own)[-1] else mined

@@ -14,7 +14,7 @@ from synth.core.rows import Table
 from synth.steps import cells
 from synth.steps.ask import Answer
 from synth.steps.cells import Entry
-from synth.steps.made import EDITS, NEGATIVES, POSITIVES, Made, Maker
+from synth.steps.made import EDITS, NEGATIVES, POSITIVES, SCORED_BY, Made, Maker
 from synth.steps.reply import score_range
 
 LISTS = (POSITIVES, NEGATIVES)
@@ -44,6 +44,7 @@ def scored_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
     edits = batch.column("edits").to_pylist() if "edits" in batch.column_names else []
     edits = edits or [None] * batch.num_rows
     reasons: list[str | None] = [None] * batch.num_rows
+    by: list[str | None] = [None] * batch.num_rows
     for at, group in groupby(answers, key=lambda answer: answer.ask.row):
         replies = list(group)
         good = [answer for answer in replies if answer.parsed.failure is None]
@@ -51,12 +52,14 @@ def scored_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
             reasons[at] = None if maker.keep_failed else replies[0].parsed.failure
             continue
         edits[at] = [*(edits[at] or []), maker.provenance(good[0])]
+        by[at] = maker.cards[good[0].ask.model].label
         row = {name: one[at] for name, one in zip(NAMES, lists, strict=True)}
         for entry, answer in zip(entries_of(row), replies, strict=True):
             entry["score"] = _score(answer, maker)
     out = batch
     for field, filled in zip(LISTS, lists, strict=True):
         out = cells.with_entries(out, field, filled)
+    out = rows.with_column(out, SCORED_BY, pa.array(by, SCORED_BY.type))
     out = rows.with_column(out, EDITS, pa.array(edits, EDITS.type))
     out = rows.with_column(out, rows.DROP_REASON, reasons)
     return Made(out, np.zeros(batch.num_rows, np.bool_))

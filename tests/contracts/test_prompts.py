@@ -43,6 +43,9 @@ def documents(text: str, count: int) -> Table:
             "positives": pa.array(positives, rows.POSITIVES),
             "negatives": pa.array([[] for _ in texts], rows.NEGATIVES),
             "topic": ["birds"] * count,
+            "retrieved": pa.array(
+                [[{"id": "r", "text": "Gulls fish too."}]] * count, rows.RETRIEVED
+            ),
             "drop_reason": pa.nulls(count, pa.string()),
         }
     )

@@ -115,7 +115,7 @@ def test_columns_are_those_that_were_planned(finished: Finished) -> None:
             kind = found.field(field.name).type
             same = rows.is_vector(kind) if rows.is_vector(field.type) else kind == field.type
             assert same, (table.name, field, kind)
-            if rows.is_vector(field.type):
+            if field.name.startswith("embedding_"):
                 assert pa.types.is_fixed_size_list(kind)
 
 

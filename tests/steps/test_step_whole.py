@@ -8,7 +8,13 @@ import pytest
 import ray
 
 from synth.core import rows
-from synth.steps import MineNegatives, OrderDocuments
+from synth.steps import (
+    ConsistencyFilter,
+    DownsampleCorpus,
+    MineNegatives,
+    OrderDocuments,
+    Retrieve,
+)
 from synth.steps.whole import in_order
 
 COUNT = 60
@@ -25,6 +31,7 @@ TABLE = pa.table(
     }
 )
 STEP = MineNegatives(corpus="docs", depth=3, near_copy=None)
+SAMPLED = DownsampleCorpus(queries="asked", docs_per_query=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,5 +56,11 @@ def test_a_step_gets_all_rows_of_all_blocks_of_all_tables() -> None:
     assert mined.equals(in_order(STEP, TABLE, TABLE))
     ordered = collected(OrderDocuments().apply(reversed_parts, {}))
     assert ordered["position"].to_pylist() == list(range(COUNT))
+    found = collected(Retrieve(corpus="docs", k=3).apply(reversed_parts, {"docs": parts}))
+    assert found.sort_by("id").equals(in_order(Retrieve(corpus="docs", k=3), TABLE, TABLE))
+    sampled = collected(SAMPLED.apply(reversed_parts, {"asked": parts}))
+    assert sampled.sort_by("id").equals(in_order(SAMPLED, TABLE, TABLE))
+    judged = collected(ConsistencyFilter(corpus="docs").apply(reversed_parts, {"docs": parts}))
+    assert set(judged["drop_reason"].to_pylist()) == {"no_positive"}
     alone = collected(STEP.apply(parts, {"docs": ray.data.from_arrow(TABLE.slice(0, 0))}))
     assert alone["negatives"].to_pylist() == [[]] * COUNT

@@ -12,7 +12,9 @@ from synth.core.rows import Table
 from synth.core.step import CorpusStep, EncodeStep, MapStep
 from synth.steps import (
     AnyStep,
+    ConsistencyFilter,
     CopyFilter,
+    DownsampleCorpus,
     Embed,
     ExactDedup,
     LengthFilter,
@@ -20,12 +22,17 @@ from synth.steps import (
     MineNegatives,
     MinhashDedup,
     OrderDocuments,
+    RelabelPositive,
+    Retrieve,
     Sample,
     Score,
     ScoreFilter,
+    SoftLabels,
     Take,
 )
-from synth.steps.whole import WholeStep, in_order
+from synth.steps.copies import CopyStep
+from synth.steps.retrievers import Bm25
+from synth.steps.whole import OneTaskStep, WholeStep, in_order
 
 VECTORS = rows.vector_column(np.eye(4, dtype=np.float32))
 POSITIVE = {"id": "p", "text": "a cat", "score": 0.5}
@@ -40,7 +47,9 @@ COLUMNS = {
     "embedding_query": VECTORS,
 }
 STEPS: list[MapStep | EncodeStep | CorpusStep] = [
+    ConsistencyFilter(corpus="docs", k=1),
     CopyFilter(column="query", of="positives"),
+    DownsampleCorpus(queries="asked", docs_per_query=1),
     Embed(column="text", model="encoder"),
     ExactDedup(),
     ExactDedup(keep="max:judge"),
@@ -50,9 +59,13 @@ STEPS: list[MapStep | EncodeStep | CorpusStep] = [
     MinhashDedup(),
     MinhashDedup(keep="max:judge", verify="none"),
     OrderDocuments(),
+    RelabelPositive(),
+    Retrieve(corpus="docs"),
+    Retrieve(corpus="docs", column="text", retrievers=(Bm25(),)),
     Sample(fraction=0.5),
     Score(model="encoder"),
     ScoreFilter(column="judge", min=5),
+    SoftLabels(),
     Take(rows=2),
 ]
 
@@ -71,8 +84,8 @@ def run(step: MapStep | EncodeStep | CorpusStep, table: Table) -> Table:
     if isinstance(step, EncodeStep):
         asked = len(step.ask(table))
         answers = np.ones((asked, 4) if step.asks == "vectors" else asked, np.float32)
-        return step.read(table, answers)
-    assert isinstance(step, ExactDedup | MinhashDedup | MineNegatives | OrderDocuments | Take)
+        return step.read(table, answers, "encoder")
+    assert isinstance(step, CopyStep | OneTaskStep)
     whole: WholeStep = step
     second = [
         pa.table({"id": list("abcd"), **{f.name: COLUMNS[f.name] for f in fields[1:]}})
