@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from synth.algorithms.kernel import Index, Words, kernel
 from synth.algorithms.margin import Selection
+from synth.algorithms.scoring import Matrix, inner_product
 
 _TOP, _RANDOM, _TOP1_RANDOM, _QUANTILE = range(4)
 _MODES: dict[Selection, int] = {
@@ -18,7 +19,7 @@ _MODES: dict[Selection, int] = {
     "quantile": _QUANTILE,
 }
 NO_REASON, IS_POSITIVE, IS_QUERY, IS_SOURCE, REPEATED = range(5)
-SELECTED, NOT_SELECTED, ABOVE_SHARE = range(3)
+SELECTED, NOT_SELECTED, ABOVE_SHARE, NEAR_ANOTHER = range(4)
 
 
 class Lists(NamedTuple):
@@ -161,6 +162,40 @@ def _preferred(places: Index, room: int, mode: int, keys: Words) -> Index:
     fixed = 1 if mode == _TOP1_RANDOM else 0
     drawn = places[fixed:]
     return np.concatenate((places[:fixed], drawn[np.argsort(keys[drawn], kind="mergesort")]))
+
+
+@kernel
+def diverse(begins: Index, texts: Index, vectors: Matrix, max_cosine: float, keep: int) -> Index:
+    """Which of each row's negatives are taken, so that none is near to one taken before it.
+
+    Args:
+        begins: Where each row's negatives begin, in the order in which they are taken, shape
+            (rows + 1,).
+        texts: The vector of each negative, -1 for none, shape (negatives,).
+        vectors: Unit vectors, shape (any, dim).
+        max_cosine: From this cosine on two are near.
+        keep: Most that are taken of a row.
+
+    Returns:
+        `SELECTED`, `NEAR_ANOTHER` or `NOT_SELECTED` (beyond `keep`, or without a vector), shape
+        (negatives,).
+    """
+    found = np.full(len(texts), NOT_SELECTED, np.int64)
+    sums = np.empty(16, np.float32)
+    for row in range(len(begins) - 1):
+        taken = 0
+        for at in range(begins[row], begins[row + 1]):
+            if texts[at] < 0 or taken == keep:
+                continue
+            found[at] = SELECTED
+            for other in range(begins[row], at):
+                if found[other] != SELECTED:
+                    continue
+                if inner_product(vectors[texts[at]], vectors[texts[other]], sums) >= max_cosine:
+                    found[at] = NEAR_ANOTHER
+                    break
+            taken += found[at] == SELECTED
+    return found
 
 
 @kernel

@@ -9,6 +9,7 @@ from pydantic import Field
 from synth.steps.consistency_filter import ConsistencyFilter
 from synth.steps.copy_filter import CopyFilter
 from synth.steps.decontaminate import Decontaminate
+from synth.steps.diverse_negatives import DiverseNegatives
 from synth.steps.downsample_corpus import DownsampleCorpus
 from synth.steps.embed import Embed
 from synth.steps.exact_dedup import ExactDedup
@@ -33,6 +34,7 @@ __all__ = [
     "ConsistencyFilter",
     "CopyFilter",
     "Decontaminate",
+    "DiverseNegatives",
     "DownsampleCorpus",
     "Embed",
     "ExactDedup",
@@ -66,6 +68,7 @@ AnyStep: TypeAlias = Annotated[
     | Score
     | RelabelPositive
     | MarginFilter
+    | DiverseNegatives
     | SoftLabels
     | DownsampleCorpus
     | LengthFilter

@@ -14,6 +14,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -122,6 +123,15 @@ class MarginFilter(MapStep):
     seed: int = 0
     reference: Reference = "hardest"
     max_generated_share: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @field_validator("selection", mode="before")
+    @classmethod
+    def _diverse_is_a_step(cls, selection: object) -> object:
+        if selection == "diverse":
+            raise ValueError(
+                "an encoder tells which negatives are alike: put `kind: diverse_negatives` before"
+            )
+        return selection
 
     @model_validator(mode="after")
     def _is_one_margin(self) -> Self:

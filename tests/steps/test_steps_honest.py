@@ -14,6 +14,7 @@ from synth.steps import (
     AnyStep,
     ConsistencyFilter,
     CopyFilter,
+    DiverseNegatives,
     DownsampleCorpus,
     Embed,
     ExactDedup,
@@ -49,6 +50,7 @@ COLUMNS = {
 STEPS: list[MapStep | EncodeStep | CorpusStep] = [
     ConsistencyFilter(corpus="docs", k=1),
     CopyFilter(column="query", of="positives"),
+    DiverseNegatives(model="encoder", keep=2),
     DownsampleCorpus(queries="asked", docs_per_query=1),
     Embed(column="text", model="encoder"),
     ExactDedup(),
