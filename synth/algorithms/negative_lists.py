@@ -185,9 +185,10 @@ def diverse(begins: Index, texts: Index, vectors: Matrix, max_cosine: float, kee
     for row in range(len(begins) - 1):
         taken = 0
         for at in range(begins[row], begins[row + 1]):
-            if texts[at] < 0 or taken == keep:
+            if texts[at] < 0:
                 continue
-            found[at] = SELECTED
+            if taken < keep:
+                found[at] = SELECTED
             for other in range(begins[row], at):
                 if found[other] != SELECTED:
                     continue
