@@ -3,8 +3,9 @@
 Positives are hidden from the miner, and those that come back as negatives are counted. In every
 set each passage is cut into two pieces of two thirds of its words, of which one is the known
 positive and the other is hidden; in SciFact, for claims with several abstracts, each abstract in
-turn is known and the others are hidden. Writes ``benchmarks/results/negatives-hidden.json`` and a
-page beside it. Encoding takes ten minutes on two cores and is kept in the user's cache.
+turn is known and the others are hidden. Writes ``benchmarks/results/negatives-hidden.json``, a page
+and a chart of each trial beside it. Encoding takes ten minutes on two cores and is kept in the
+user's cache.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from retrieval_sets import ENCODER, RetrievalSet, Vectors, encoded, read_set
 
 from synth.algorithms.margin import auto_ceilings, ceilings
 from synth.algorithms.neighbors import Neighbors, top_k
+from synth.charts import Mark, yield_chart
 
 _RESULTS = Path(__file__).with_name("results")
 _PACKAGES = ("synth-recipes", "sentence-transformers", "torch", "faiss-cpu", "numpy")
@@ -71,6 +73,26 @@ def main() -> None:
     path = _RESULTS / "negatives-hidden.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     path.with_suffix(".md").write_text("\n".join(_page(result)) + "\n")
+    for one in _drawn(result):
+        (_RESULTS / _chart_name(one)).write_text(
+            yield_chart(
+                [
+                    Mark(row["rule"].replace(",", ""), row["false_share"], row["kept"])
+                    for row in one["rows"]
+                ],
+                _KEEP,
+                one["trial"],
+            )
+        )
+
+
+def _drawn(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in result["tables"] if one["depth"] == max(_DEPTHS)]
+
+
+def _chart_name(one: dict[str, Any]) -> str:
+    trial = one["trial"].replace(",", "").replace(" ", "-").replace("_", "-")
+    return f"negatives-hidden-{trial}.svg"
 
 
 def _pieces(found: RetrievalSet) -> Candidates:
@@ -144,6 +166,9 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         "candidates below the margin. `auto, 5%` allows an estimated 5 % of false negatives. Of "
         "two rules that keep as many, the one with fewer false negatives is better."
     )
+    for one in _drawn(result):
+        yield ""
+        yield f"![yield against false negatives: {one['trial']}]({_chart_name(one)})"
     for one in result["tables"]:
         yield ""
         yield f"## {one['trial']}: {one['queries']:,} queries, {one['depth']} candidates each"

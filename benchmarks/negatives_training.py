@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from beir_sets import BeirSet, read_beir
 from bench_cache import cache_folder
-from machine import load, machine, versions
+from machine import load, machine, measured, versions
 from markdown_table import table
+from retrieval_sets import RetrievalSet, read_set
 from training_runs import KEEP, LEARNING, Training
 
 from synth import open_run, run
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of retrieval sets in BEIR layout")
     parser.add_argument("--seeds", type=int, nargs="+", default=_SEEDS)
     args = parser.parse_args()
-    scifact = read_beir(args.data / "scifact")
+    scifact = read_set(args.data / "scifact", "train")
     mined = _mined(scifact)
     wanted: list[tuple[str, list[Row], int]] = [(_UNTRAINED, [], 0)]
     for seed in args.seeds:
@@ -108,18 +108,18 @@ def main() -> None:
     path.with_suffix(".md").write_text("\n".join(_page(result)) + "\n")
 
 
-def _mined(scifact: BeirSet) -> dict[str, Table]:
+def _mined(scifact: RetrievalSet) -> dict[str, Table]:
     """The rows of each margin step of one run."""
     home = cache_folder("training")
     claims = [
         {
-            "id": f"q{query}",
-            "query": scifact.queries[query],
-            "positives": [{"id": one, "text": scifact.passages[one]} for one in answers],
+            "id": f"q{at}",
+            "query": scifact.queries[at],
+            "positives": [{"id": f"a{one}", "text": scifact.passages[one]} for one in answers],
         }
-        for query, answers in scifact.answers["train"].items()
+        for at, answers in enumerate(scifact.answers)
     ]
-    abstracts = [{"id": name, "text": text} for name, text in scifact.passages.items()]
+    abstracts = [{"id": f"a{at}", "text": text} for at, text in enumerate(scifact.passages)]
     for name, lines in (("claims", claims), ("abstracts", abstracts)):
         (home / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     (home / "training.yaml").write_text(_RECIPE)
@@ -139,13 +139,12 @@ def _rows(found: Table) -> list[Row]:
     ]
 
 
-def _random(scifact: BeirSet, seed: int) -> list[Row]:
-    draw, names = np.random.default_rng(seed), list(scifact.passages)
-    rows = []
-    for query, answers in scifact.answers["train"].items():
-        drawn = [names[at] for at in draw.permutation(len(names))[: KEEP + len(answers)]]
+def _random(scifact: RetrievalSet, seed: int) -> list[Row]:
+    draw, rows = np.random.default_rng(seed), []
+    for query, answers in zip(scifact.queries, scifact.answers, strict=True):
+        drawn = draw.permutation(len(scifact.passages))[: KEEP + len(answers)].tolist()
         others = [scifact.passages[one] for one in drawn if one not in answers][:KEEP]
-        rows.append((scifact.queries[query], scifact.passages[answers[0]], others))
+        rows.append((query, scifact.passages[answers[0]], others))
     return rows
 
 
@@ -216,12 +215,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         lines,
     )
     yield ""
-    computer = result["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
-    yield (
-        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
-        f"{computer['memory_gib']} GiB, Python {computer['python']}; {packages}."
-    )
+    yield measured(result)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from bench_cache import cache_folder
 from numpy.typing import NDArray
 
 from synth.engines.bundled import local_model
@@ -52,14 +52,12 @@ def read_set(folder: Path, split: str = "*") -> RetrievalSet:
 def encoded(texts: Sequence[str], max_tokens: int) -> Vectors:
     """Vectors of the bundled encoder, of length 1."""
     key = sha256(json.dumps([ENCODER, max_tokens, list(texts)]).encode()).hexdigest()[:32]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = cache / "synth-bench" / "vectors" / f"{key}.npy"
+    path = cache_folder("vectors") / f"{key}.npy"
     if not path.exists():
         from sentence_transformers import SentenceTransformer
 
         model = SentenceTransformer(str(local_model(ENCODER)))
         model.max_seq_length = max_tokens
         found = model.encode(list(texts), batch_size=64, normalize_embeddings=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.asarray(found, np.float32))
     return np.asarray(np.load(path), np.float32)

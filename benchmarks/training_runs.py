@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beir_sets import read_beir
+from retrieval_sets import ENCODER, read_set
 
 from synth.engines.bundled import local_model
 
@@ -51,7 +51,7 @@ def main() -> None:
     training = Training(**json.loads(asked.read_text()))
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(local_model("bundled/all-minilm-l6-v2")), device="cpu")
+    model = SentenceTransformer(str(local_model(ENCODER)), device="cpu")
     model.max_seq_length = LEARNING["tokens"]
     if training.rows:
         _train(model, training)
@@ -101,11 +101,11 @@ def _tested(model: SentenceTransformer, folder: Path, split: str) -> float:
     """The mean nDCG@10 of a split's queries."""
     from sentence_transformers.evaluation import InformationRetrievalEvaluator
 
-    found = read_beir(folder)
-    answers = {query: set(ids) for query, ids in found.answers[split].items()}
+    found = read_set(folder, split)
+    answers = {str(at): {str(one) for one in own} for at, own in enumerate(found.answers)}
     evaluator = InformationRetrievalEvaluator(
-        {query: found.queries[query] for query in answers},
-        found.passages,
+        {str(at): text for at, text in enumerate(found.queries)},
+        {str(at): text for at, text in enumerate(found.passages)},
         answers,
         ndcg_at_k=[10],
         batch_size=32,

@@ -18,13 +18,13 @@ class Mark(NamedTuple):
         name: Its kind and its number, such as ``auto 5%``.
         false_negatives: Share of false negatives among those kept.
         kept: Negatives kept of a row.
-        interval: Ends of the interval of `false_negatives`; equal where there is none.
+        interval: Ends of the interval of `false_negatives`, where one is known.
     """
 
     name: str
     false_negatives: float
     kept: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None = None
 
 
 def yield_chart(marks: Sequence[Mark], keep: int | None = None, title: str = "") -> str:
@@ -47,8 +47,7 @@ def yield_chart(marks: Sequence[Mark], keep: int | None = None, title: str = "")
         for at, (kind, some) in enumerate(kinds.items()):
             x = [100 * one.false_negatives for one in some]
             y = [one.kept for one in some]
-            low = [max(0.0, a - 100 * one.interval[0]) for a, one in zip(x, some, strict=True)]
-            high = [max(0.0, 100 * one.interval[1] - a) for a, one in zip(x, some, strict=True)]
+            low, high = zip(*map(_beside, some), strict=True)
             colour = COLOURS[at % len(COLOURS)]
             axes.errorbar(
                 x, y, xerr=(low, high), marker="o", markersize=4, color=colour, label=kind,
@@ -68,3 +67,13 @@ def yield_chart(marks: Sequence[Mark], keep: int | None = None, title: str = "")
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     return drawn.getvalue()
+
+
+def _beside(mark: Mark) -> tuple[float, float]:
+    """How far the ends of the interval lie to the left and to the right, in percent."""
+    if mark.interval is None:
+        return 0.0, 0.0
+    low, high = mark.interval
+    return max(0.0, 100 * (mark.false_negatives - low)), max(
+        0.0, 100 * (high - mark.false_negatives)
+    )
