@@ -31,7 +31,7 @@ def yield_chart(marks: Sequence[Mark], keep: int | None = None, title: str = "")
     """False negatives (across) against negatives kept (up); the best margin is up on the left.
 
     Args:
-        marks: The margins; those of one kind (the name without its last word) are joined.
+        marks: The margins; those of one kind (the name without its number) are joined.
         keep: Most negatives of a row, drawn as a line.
         title: Above the chart.
     """
@@ -43,7 +43,7 @@ def yield_chart(marks: Sequence[Mark], keep: int | None = None, title: str = "")
         axes = figure.subplots()
         kinds: dict[str, list[Mark]] = {}
         for mark in marks:
-            kinds.setdefault(mark.name.rpartition(" ")[0] or mark.name, []).append(mark)
+            kinds.setdefault(_parted(mark.name)[0], []).append(mark)
         for at, (kind, some) in enumerate(kinds.items()):
             x = [100 * one.false_negatives for one in some]
             y = [one.kept for one in some]
@@ -54,7 +54,7 @@ def yield_chart(marks: Sequence[Mark], keep: int | None = None, title: str = "")
                 ecolor=(*mpl.colors.to_rgb(colour), 0.3),
             )  # fmt: skip
             for one, a, b in zip(some, x, y, strict=True):
-                number = one.name.rpartition(" ")[2]
+                number = _parted(one.name)[1]
                 axes.annotate(number, (a, b), xytext=(4, 4), textcoords="offset points", fontsize=7)
         if keep is not None:
             axes.axhline(keep, color="#999999", linewidth=0.8, linestyle="--")
@@ -67,6 +67,12 @@ def yield_chart(marks: Sequence[Mark], keep: int | None = None, title: str = "")
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     return drawn.getvalue()
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """The kind of a margin and its number, which it may be without."""
+    kind, _, last = name.rpartition(" ")
+    return (kind, last) if any(map(str.isdigit, last)) and kind else (name, "")
 
 
 def _beside(mark: Mark) -> tuple[float, float]:
