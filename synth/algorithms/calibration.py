@@ -106,7 +106,8 @@ def false_negative_rates(
 ) -> Rates:
     """How many of the negatives that each setting keeps are relevant, by a judge.
 
-    The interval is that of a bootstrap over rows and over the pairs by which the judge is known.
+    The interval is that of a bootstrap over rows and over the pairs by which the judge is known,
+    its cut included.
 
     Args:
         sampled: What was judged.
@@ -114,36 +115,41 @@ def false_negative_rates(
         irrelevant: Its scores of pairs known not to be.
         seed: Of the bootstrap.
     """
-    judge = judge_of(relevant, irrelevant)
-    said = sampled.scores >= judge.cut
-    mean = corrected(_share(sampled, said, np.ones((1, len(said)))), judge.hits, judge.false_alarms)
+    mean = _estimate(sampled, np.ones(len(sampled.scores)), relevant, irrelevant)
     draw = np.random.default_rng(seed)
     _, row = np.unique(sampled.row, return_inverse=True)
-    times = _times(draw, int(row.max(initial=-1)) + 1)[:, row]
-    hits, alarms = (
-        _times(draw, len(one)) @ (one >= judge.cut) / len(one) for one in (relevant, irrelevant)
-    )
-    drawn = corrected(_share(sampled, said, times), hits[:, None], alarms[:, None])
-    known = ~np.isnan(mean[0])
+    drawn = np.stack(
+        [
+            _estimate(
+                sampled, _times(draw, row), draw.choice(relevant, len(relevant)),
+                draw.choice(irrelevant, len(irrelevant)),
+            )
+            for _ in range(_DRAWS)
+        ]
+    )  # fmt: skip
+    known = ~np.isnan(mean)
     ends = np.full((2, len(known)), np.nan)
     ends[:, known] = np.nanpercentile(drawn[:, known], _INTERVAL, axis=0)
-    return Rates(mean[0], ends[0], ends[1])
+    return Rates(mean, ends[0], ends[1])
 
 
-def _times(draw: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """How often each of `count` things is drawn in every draw, shape (draws, count)."""
-    if count == 0:
-        return np.zeros((_DRAWS, 0))
-    return np.asarray(draw.multinomial(count, np.full(count, 1 / count), _DRAWS), np.float64)
+def _times(draw: np.random.Generator, row: Ids) -> NDArray[np.float64]:
+    """How often each candidate is drawn where rows are, shape (sampled,)."""
+    rows = int(row.max(initial=-1)) + 1
+    if rows == 0:
+        return np.zeros(0)
+    return np.asarray(np.bincount(draw.integers(0, rows, rows), minlength=rows)[row], np.float64)
 
 
-def _share(sampled: Sampled, said: Mask, times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The weighted share called relevant of what each setting keeps, shape (draws, settings)."""
-    weights = times * sampled.weights
-    kept = sampled.kept.astype(np.float64)
-    total = weights @ kept.T
+def _estimate(
+    sampled: Sampled, times: NDArray[np.float64], relevant: Scores, irrelevant: Scores
+) -> NDArray[np.float64]:
+    """The share that is relevant of what each setting keeps, shape (settings,)."""
+    judge = judge_of(relevant, irrelevant)
+    weights = sampled.kept * (times * sampled.weights)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((weights @ (kept * said).T) / total, np.float64)
+        said = weights @ (sampled.scores >= judge.cut) / weights.sum(axis=1)
+    return corrected(np.asarray(said, np.float64), judge.hits, judge.false_alarms)
 
 
 def stratified(

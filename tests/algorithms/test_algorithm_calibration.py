@@ -43,17 +43,19 @@ def drawn(share: float, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return truth, draw.normal(truth * 1.5, 1.0)
 
 
-def test_a_poor_judge_still_gives_an_interval_that_holds_the_truth() -> None:
-    _, good = drawn(1, 300, 1)
-    _, bad = drawn(0, 300, 2)
-    for share in (0.0, 0.1, 0.4):
-        truth, scores = drawn(share, 2_000, 3)
+@pytest.mark.parametrize("share", [0.02, 0.3])
+def test_the_interval_of_a_poor_judge_holds_the_truth_nearly_always(share: float) -> None:
+    held = 0
+    for trial in range(20):
+        _, good = drawn(1, 200, 3 * trial)
+        _, bad = drawn(0, 200, 3 * trial + 1)
+        truth, scores = drawn(share, 400, 3 * trial + 2)
         kept = np.ones((1, len(truth)), np.bool_)
         sampled = Sampled(scores, np.ones(len(truth)), np.arange(len(truth)) // 4, kept)
         rates = false_negative_rates(sampled, good, bad)
-        assert rates.low[0] <= truth.mean() <= rates.high[0]
-        assert rates.low[0] <= rates.mean[0] <= rates.high[0]
-        assert rates.high[0] - rates.low[0] < 0.3
+        assert rates.high[0] - rates.low[0] < 0.4
+        held += rates.low[0] <= truth.mean() <= rates.high[0]
+    assert held >= 17
 
 
 def test_weights_undo_an_uneven_sample() -> None:
