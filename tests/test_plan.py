@@ -294,8 +294,9 @@ def test_an_export_of_scores_that_nothing_gives_is_refused(what: str, folder: Pa
         data["export"] = export
         data["steps"] += [dict(step) for step in steps]
 
-    assert f"{said}, so that every row would drop; put a step `kind: score` before it" in refused(
-        folder, change
+    assert (
+        f"{said}, so that rows with them would drop; put a step `kind: score` before it"
+        in refused(folder, change)
     )
 
     def scored(data: dict[str, Any]) -> None:

@@ -94,14 +94,14 @@ def check_scored(place: str, lists: Sequence[str], reads: str, tables: Tables) -
         tables: All tables before it.
 
     Raises:
-        RecipeError: If nothing does: every row would drop.
+        RecipeError: If nothing does: rows with such entries would drop.
     """
     table = tables[reads]
     while isinstance(table, PlannedStep) and not _scores(table):
         if made := [name for name in lists if name in _unscored(table)]:
             raise RecipeError(
                 f"{place}: nothing scores the {made[0]} that step {table.name!r} makes, so that "
-                "every row would drop; put a step `kind: score` before it"
+                "rows with them would drop; put a step `kind: score` before it"
             )
         table = tables[table.reads]
 
