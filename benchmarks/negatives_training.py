@@ -51,7 +51,7 @@ sources:
   abstracts: {kind: jsonl, path: abstracts.jsonl, columns: {id: id, text: text}}
 models:
   encoder: {kind: sentence_transformers, model: bundled/all-minilm-l6-v2, max_seq_length: 128}
-  writer: {kind: vllm, model: bundled/smollm2-135m-instruct, max_model_len: 2048}
+  writer: {kind: vllm, model: bundled/smollm2-135m-instruct, max_model_len: 1024, dtype: float32}
 steps:
   - {name: corpus, kind: embed, from: abstracts, model: encoder}
   - {name: claims, kind: embed, from: source, column: query, model: encoder}
