@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -43,8 +43,9 @@ _CONDITIONS: dict[str, str | None] = {
     "c: margin auto": "auto",
     "d: margin auto, with generated": "mixed",
 }
+_GENERATED = "mixed"
 _RECIPE = """\
-name: training
+name: NAME
 seed: 11
 source: {kind: jsonl, path: claims.jsonl, columns: {id: id, query: query, positives: positives}}
 sources:
@@ -59,6 +60,10 @@ steps:
   - {name: scores, kind: score, model: encoder}
   - {name: nearest, kind: margin_filter, relative_margin: null, keep: 4}
   - {name: auto, kind: margin_filter, from: scores, margin: auto, keep: 4}
+export: {format: rows, columns: [id, query, positives, negatives]}
+"""
+# What is run too where an LLM writes some of the negatives.
+_WRITTEN = """\
   - name: written
     kind: generate
     from: scores
@@ -70,7 +75,6 @@ steps:
     sampling: {max_tokens: 96, temperature: 0.7, top_p: 0.9}
   - {name: written-scores, kind: score, model: encoder}
   - {name: mixed, kind: margin_filter, margin: auto, keep: 4, max_generated_share: 0.3}
-export: {format: rows, columns: [id, query, positives, negatives]}
 """
 
 
@@ -78,12 +82,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder of retrieval sets in BEIR layout")
     parser.add_argument("--seeds", type=int, nargs="+", default=_SEEDS)
+    parser.add_argument(
+        "--without-generated", action="store_true", help="leave out d, for which an LLM must run"
+    )
     args = parser.parse_args()
     scifact = read_set(args.data / "scifact", "train")
-    mined = _mined(scifact)
+    conditions = {
+        name: step
+        for name, step in _CONDITIONS.items()
+        if not (args.without_generated and step == _GENERATED)
+    }
+    mined = _mined(scifact, conditions)
     wanted: list[tuple[str, list[Row], int]] = [(_UNTRAINED, [], 0)]
     for seed in args.seeds:
-        for name, step in _CONDITIONS.items():
+        for name, step in conditions.items():
             rows = _random(scifact, seed) if step is None else _rows(mined[step])
             wanted.append((name, rows, seed))
     # Two trainings with a thread each take less time than one with two.
@@ -95,7 +107,8 @@ def main() -> None:
     sizes = {name: (len(rows), _filled(rows)) for name, rows, _ in wanted if rows}
     result = {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": "python benchmarks/negatives_training.py DATA",
+        "command": "python benchmarks/negatives_training.py DATA"
+        f"{' --without-generated' if args.without_generated else ''}",
         "machine": machine(),
         "packages": versions(*_PACKAGES),
         "load": load(),
@@ -108,7 +121,7 @@ def main() -> None:
     path.with_suffix(".md").write_text("\n".join(_page(result)) + "\n")
 
 
-def _mined(scifact: RetrievalSet) -> dict[str, Table]:
+def _mined(scifact: RetrievalSet, conditions: Mapping[str, str | None]) -> dict[str, Table]:
     """The rows of each margin step of one run."""
     home = cache_folder("training")
     claims = [
@@ -122,10 +135,14 @@ def _mined(scifact: RetrievalSet) -> dict[str, Table]:
     abstracts = [{"id": f"a{at}", "text": text} for at, text in enumerate(scifact.passages)]
     for name, lines in (("claims", claims), ("abstracts", abstracts)):
         (home / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    (home / "training.yaml").write_text(_RECIPE)
-    outcome = run(load_recipe(str(home / "training.yaml")), out=str(home / "out"))
-    opened = open_run(outcome.path)
-    return {name: opened[name].to_arrow() for name in filter(None, _CONDITIONS.values())}
+    steps = list(filter(None, conditions.values()))
+    generated = _GENERATED in steps
+    head, export, rest = _RECIPE.partition("export:")
+    text = head + (_WRITTEN if generated else "") + export + rest
+    path = home / "training.yaml"
+    path.write_text(text.replace("NAME", "written" if generated else "mined"))
+    opened = open_run(run(load_recipe(str(path)), out=str(home / "out")).path)
+    return {name: opened[name].to_arrow() for name in steps}
 
 
 Row = tuple[str, str, list[str]]
