@@ -105,7 +105,7 @@ LATE = "two rows of one id"
 BAD: dict[str, tuple[Change, str]] = {
     "a typo in the recipe": (
         replaced("cats.yaml", "min_chars", "min_char"),
-        "cats.yaml: steps.0.min_char: unknown key; did you mean 'min_chars'?",
+        "cats.yaml: steps.1.min_char: unknown key; did you mean 'min_chars'?",
     ),
     "a missing column": (
         replaced("cats.yaml", "- note", "- notes"),

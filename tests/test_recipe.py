@@ -45,12 +45,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a key of a step": (
         "threshold",
         "treshold",
-        "steps.0.treshold: unknown key; did you mean 'threshold'?",
+        "steps.1.treshold: unknown key; did you mean 'threshold'?",
     ),
     "a key like no other": (
         "threshold",
         "zzz",
-        "steps.0.zzz: unknown key; allowed are against, against_column, column, from, index, "
+        "steps.1.zzz: unknown key; allowed are against, against_column, column, from, index, "
         "keep, kind, name, ngram, num_perm, threshold",
     ),
     "a key of a model": (
@@ -66,17 +66,17 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a key of an export": (
         "format: pair",
         "format: pair, splitz: {}",
-        "export.0.splitz: unknown key; did you mean 'splits'?",
+        "export.1.splitz: unknown key; did you mean 'splits'?",
     ),
     "a key of sampling": (
         "model: writer}",
         "model: writer, sampling: {temprature: 1}}",
-        "steps.1.sampling.temprature: unknown key; did you mean 'temperature'?",
+        "steps.2.sampling.temprature: unknown key; did you mean 'temperature'?",
     ),
     "a kind of step": (
         "kind: minhash_dedup",
         "kind: minhash_dedupe",
-        "steps.0.kind: there is no 'minhash_dedupe'; did you mean 'minhash_dedup'?",
+        "steps.1.kind: there is no 'minhash_dedupe'; did you mean 'minhash_dedup'?",
     ),
     "a kind of source": (
         "kind: jsonl",
@@ -92,17 +92,17 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a format": (
         "format: pair",
         "format: tripel",
-        "export.0.format: there is no 'tripel'; did you mean 'triplet'?",
+        "export.1.format: there is no 'tripel'; did you mean 'triplet'?",
     ),
     "no kind": (
         "kind: generate, ",
         "",
-        "steps.1: `kind` is missing",
+        "steps.2: `kind` is missing",
     ),
     "no prompt": (
         "prompt: query_from_passage, ",
         "",
-        "steps.1.prompt: is missing",
+        "steps.2.prompt: is missing",
     ),
     "no source": (
         "source: {kind: jsonl, path: cats.jsonl}",
@@ -122,23 +122,23 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a step of text": (
         "- {name: docs, kind: minhash_dedup, threshold: 0.8}",
         "- docs",
-        "steps.0: input should be a valid mapping, got 'docs'",
+        "steps.1: input should be a valid mapping, got 'docs'",
     ),
     "a number": (
         "0.8",
         "high",
-        "steps.0.threshold: input should be a valid number, unable to parse string as a "
+        "steps.1.threshold: input should be a valid number, unable to parse string as a "
         "number, got 'high'",
     ),
     "a range": (
         "0.8",
         "1.5",
-        "steps.0.threshold: input should be less than or equal to 1, got 1.5",
+        "steps.1.threshold: input should be less than or equal to 1, got 1.5",
     ),
     "a range of sampling": (
         "model: writer}",
         "model: writer, sampling: {temperature: 3}}",
-        "steps.1.sampling.temperature: input should be less than or equal to 2, got 3",
+        "steps.2.sampling.temperature: input should be less than or equal to 2, got 3",
     ),
     "a seed": (
         "name: cats",
@@ -148,7 +148,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a name": (
         "name: docs",
         "name: ../docs",
-        "steps.0.name: string should match pattern",
+        "steps.1.name: string should match pattern",
     ),
     "a name twice": (
         "{kind: generate",
@@ -199,7 +199,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a kind that a trainer does not read": (
         "{format: pair}",
         "{format: flag_embedding, files: parquet}",
-        "export.0.files: input should be 'jsonl', got 'parquet'",
+        "export.1.files: input should be 'jsonl', got 'parquet'",
     ),
     "more documents than there may be": (
         "{format: pair}",
@@ -209,17 +209,17 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "a list of one document": (
         "{format: pair}",
         "{format: listwise, k: 1}",
-        "export.0.k: input should be greater than or equal to 2, got 1",
+        "export.1.k: input should be greater than or equal to 2, got 1",
     ),
     "two ways to name models": (
         "model: writer}",
         "model: writer, models: {writer: 1}}",
-        "steps.1: give either `model: name` or `models: {name: weight}`",
+        "steps.2: give either `model: name` or `models: {name: weight}`",
     ),
     "no model": (
         ", model: writer}",
         "}",
-        "steps.1: give either `model: name` or `models: {name: weight}`",
+        "steps.2: give either `model: name` or `models: {name: weight}`",
     ),
     "a column that is ours": (
         "path: cats.jsonl",
@@ -234,12 +234,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "no split": (
         "format: pair",
         "format: pair, splits: {}",
-        "export.0.splits: mapping should have at least 1 item, not 0",
+        "export.1.splits: mapping should have at least 1 item, not 0",
     ),
     "a filter without a rule": (
         "kind: minhash_dedup, threshold: 0.8",
         "kind: length_filter",
-        "steps.0: give at least one of min_words, max_words, min_chars, max_chars",
+        "steps.1: give at least one of min_words, max_words, min_chars, max_chars",
     ),
     "an address": (
         "{kind: fake}",

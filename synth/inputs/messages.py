@@ -30,19 +30,24 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """
     problem = min(error.errors(include_url=False), key=_rank)
     loc = problem["loc"]
-    place = ".".join(in_line(str(part)) for at, part in enumerate(loc) if not _is_tag(loc, at))
+    place = ".".join(_named(part) for at, part in enumerate(loc) if not _is_tag(loc, at))
     if problem["type"] == "extra_forbidden":
         return _unknown_key(problem, place, model)
     if problem["type"] == "missing":
         return f"{place}: is missing"
     if problem["type"].startswith("union_tag"):
-        return _unknown_tag(problem, place)
+        return _unknown_tag(problem, place, model)
     got = problem.get("input")
     shown = "" if isinstance(got, dict | list) else f", got {in_line(repr(got))}"
     message = problem["msg"].removeprefix("Value error, ")
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
     return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}{shown}{_hint(problem)}"
+
+
+def _named(part: int | str) -> str:
+    """A part of a place; what a list holds is counted from 1, as `step 1` is."""
+    return str(part + 1) if isinstance(part, int) else in_line(part)
 
 
 def _hint(problem: Any) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
@@ -78,12 +83,13 @@ def _is_tag(loc: tuple[int | str, ...], at: int) -> bool:
     return isinstance(loc[at], str) and (after_index or named or first)
 
 
-def _unknown_tag(problem: Any, place: str) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
+def _unknown_tag(problem: Any, place: str, model: type[BaseModel]) -> str:  # noqa: ANN401
     """A `kind` or `format` that is missing or unknown."""
     context = problem["ctx"]
     key, tag = str(context["discriminator"]).strip("'"), in_line(context.get("tag", ""))
     if problem["type"] == "union_tag_not_found":
-        return f"{place}: `{key}` is missing"
+        tags = ", ".join(filter(None, map(_tag, _kinds_at(model, problem["loc"]))))
+        return f"{place}: `{key}` is missing; it is one of {tags}"
     allowed = [name.strip(" '") for name in context["expected_tags"].split(",")]
     near = difflib.get_close_matches(tag, allowed, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(allowed)}"
@@ -99,9 +105,15 @@ def _unknown_key(problem: Any, place: str, model: type[BaseModel]) -> str:  # no
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The keys allowed where a place leads, found by following it through the models."""
+    """The keys allowed where a place leads."""
+    models = [kind for kind in _kinds_at(model, loc[:-1]) if _is_model(kind)]
+    return sorted({f.alias or name for kind in models[:1] for name, f in kind.model_fields.items()})
+
+
+def _kinds_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[Any]:
+    """What may stand where a place leads, found by following it through the models."""
     found: list[Any] = [model]
-    for part in loc[:-1]:
+    for part in loc:
         inner = [kind for kind in found if _is_model(kind)]
         stepped = [
             annotation
@@ -112,12 +124,11 @@ def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
         ]
         tagged = [kind for kind in inner if _tag(kind) == part]
         found = stepped or tagged or found
-    models = [kind for kind in found if _is_model(kind)]
-    return sorted({f.alias or name for kind in models[:1] for name, f in kind.model_fields.items()})
+    return found
 
 
 def _tag(kind: Any) -> str | None:  # noqa: ANN401
-    field = kind.model_fields.get("kind")
+    field = kind.model_fields.get("kind") or kind.model_fields.get("format")
     return (
         get_args(field.annotation)[0] if field is not None and get_args(field.annotation) else None
     )

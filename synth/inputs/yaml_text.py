@@ -22,6 +22,10 @@ _TAGS = ("null", "bool", "int", "float", "str", "seq", "map", "merge", "value")
 _PREFIX = "tag:yaml.org,2002:"
 
 
+class _RefusedError(ConstructorError):
+    """YAML that a recipe may not have."""
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader without dates, sets and binary values, which no recipe has."""
 
@@ -59,7 +63,8 @@ def read_yaml(text: str, where: str, first_line: int = 1) -> Any:  # noqa: ANN40
         mark = error.problem_mark or error.context_mark
         line = f" at line {mark.line + first_line}" if mark else ""
         problem = in_line(error.problem or "it cannot be read")
-        raise RecipeError(f"{where} is not YAML{line}: {problem}") from error
+        is_yaml = "" if isinstance(error, _RefusedError) else " is not YAML"
+        raise RecipeError(f"{where}{is_yaml}{line}: {problem}") from error
     except yaml.reader.ReaderError as error:
         line = f" at line {text.count(chr(10), 0, error.position) + first_line}"
         raise RecipeError(f"{where} is not YAML{line}: {error.reason}") from error
@@ -127,5 +132,5 @@ def _whole(node: ScalarNode) -> int:
 _SCALARS = yaml.constructor.SafeConstructor()
 
 
-def _wrong(problem: str, node: Node) -> ConstructorError:
-    return ConstructorError(None, None, problem, node.start_mark)
+def _wrong(problem: str, node: Node) -> _RefusedError:
+    return _RefusedError(None, None, problem, node.start_mark)

@@ -44,15 +44,15 @@ class Home(Closed):
         ({"name": 7}, "name: input should be a valid string, got 7"),
         (
             {"name": "x", "steps": [{"kind": "cat"}, {"kind": "cat", "lives": 10}]},
-            "steps.1.lives: input should be less than or equal to 9, got 10",
+            "steps.2.lives: input should be less than or equal to 9, got 10",
         ),
         (
             {"name": "x", "steps": [{"kind": "dog", "form": "a"}]},
-            "steps.0.form: unknown key; did you mean 'from'?",
+            "steps.1.form: unknown key; did you mean 'from'?",
         ),
         (
             {"name": "x", "steps": [{"kind": "cat", "names": ["a", 1]}]},
-            "steps.0.names.1: input should be a valid string, got 1",
+            "steps.1.names.2: input should be a valid string, got 1",
         ),
         (
             {"name": "x", "models": {"cat": {"kind": "cat", "lifes": 10}}},
@@ -64,11 +64,11 @@ class Home(Closed):
         ),
         (
             {"name": "x", "steps": [{"kind": "cow"}]},
-            "steps.0.kind: there is no 'cow'; allowed are cat, dog",
+            "steps.1.kind: there is no 'cow'; allowed are cat, dog",
         ),
         (
             {"name": "x", "steps": [{"kind": "dogs"}]},
-            "steps.0.kind: there is no 'dogs'; did you mean 'dog'?",
+            "steps.1.kind: there is no 'dogs'; did you mean 'dog'?",
         ),
         (
             {"name": "x", "steps": "cat"},
@@ -76,7 +76,7 @@ class Home(Closed):
         ),
         (
             {"name": "x", "steps": [{"lives": 1}]},
-            "steps.0: `kind` is missing",
+            "steps.1: `kind` is missing; it is one of cat, dog",
         ),
         ([], "the file: input should be a valid mapping or instance of Home"),
     ],
