@@ -23,7 +23,7 @@ from synth.inputs.readers import content_mark
 from synth.inputs.sources import SourceSpec
 from synth.inputs.tables import planned_schema
 from synth.recipe import EXPORT, SOURCE, ExportSpec, Recipe
-from synth.steps import AnyStep, Generate, MarginFilter, Pack, Score
+from synth.steps import AnyStep, Generate, MarginFilter, OrderDocuments, Pack, Score
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -159,6 +159,8 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         planned = _step(number, name, step, reads, tables, models)
         if isinstance(step, MarginFilter) and step.reads_positive_scores:
             _check_scored(place, reads, tables)
+        if isinstance(step, Pack):
+            _check_windows(place, step, reads, tables)
         steps.append(planned)
         tables[name] = planned
         before = name
@@ -187,6 +189,23 @@ def _check_scored(
                 f"{place}: nothing scores the positives that step {table.name!r} makes, so that "
                 "every row would drop; put a step `kind: score` before it"
             )
+        table = tables[table.reads]
+
+
+def _check_windows(
+    place: str, step: Pack, reads: str, tables: Mapping[str, PlannedSource | PlannedStep]
+) -> None:
+    """Proves that a step fills the windows that an earlier one plans.
+
+    Raises:
+        RecipeError: If it cannot.
+    """
+    table = tables[reads]
+    while isinstance(table, PlannedStep):
+        if isinstance(table.step, OrderDocuments):
+            if problem := step.problem_with(table.step):
+                raise RecipeError(f"{place}: {problem} (step {table.name!r})")
+            return
         table = tables[table.reads]
 
 
@@ -304,7 +323,7 @@ def _step(
             )
             models.spec(place, step.model, get_args(kinds), what)
             ingredients |= models.ingredients(step.model)
-        if isinstance(step, Pack):
+        if isinstance(step, Pack | OrderDocuments) and step.tokenizer is not None:
             ingredients["tokenizer"] = _tokenizer(place, step.tokenizer)
         needs, adds = step.needs(), step.adds()
     _check_columns(place, needs, reads, source.schema)
