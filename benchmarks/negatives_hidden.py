@@ -11,25 +11,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from encoded import ENCODER, encoded
 from machine import machine, versions
 from markdown_table import table
 from numpy.typing import NDArray
 
 from synth.algorithms.margin import auto_ceilings, ceilings
 from synth.algorithms.neighbors import Neighbors, top_k
-from synth.engines.bundled import local_model
 
 _RESULTS = Path(__file__).with_name("results")
 _PACKAGES = ("synth-recipes", "sentence-transformers", "torch", "faiss-cpu", "numpy")
-_ENCODER = "bundled/all-minilm-l6-v2"
 _SETS = ("scifact", "boolq_dev", "covid_qa")
 _MAX_TOKENS, _KEEP, _DEPTHS = 128, 4, (10, 50)
 _FIXED = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
@@ -108,18 +105,7 @@ def _read(folder: Path) -> Set:
 
 
 def _encoded(texts: Sequence[str]) -> Vectors:
-    key = sha256(json.dumps([_ENCODER, _MAX_TOKENS, list(texts)]).encode()).hexdigest()[:32]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = cache / "synth-bench" / "vectors" / f"{key}.npy"
-    if not path.exists():
-        from sentence_transformers import SentenceTransformer
-
-        model = SentenceTransformer(str(local_model(_ENCODER)))
-        model.max_seq_length = _MAX_TOKENS
-        found = model.encode(list(texts), batch_size=64, normalize_embeddings=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.asarray(found, np.float32))
-    return np.asarray(np.load(path), np.float32)
+    return encoded(texts, _MAX_TOKENS)
 
 
 def _pieces(found: Set) -> Candidates:
@@ -189,7 +175,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
     yield "# Hidden positives that come back as negatives"
     yield ""
     yield (
-        f"Encoder `{_ENCODER}`, texts cut to {_MAX_TOKENS} tokens, the {_KEEP} highest of the "
+        f"Encoder `{ENCODER}`, texts cut to {_MAX_TOKENS} tokens, the {_KEEP} highest of the "
         "candidates below the margin. `auto, 5%` allows an estimated 5 % of false negatives. Of "
         "two rules that keep as many, the one with fewer false negatives is better."
     )

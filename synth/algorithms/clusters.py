@@ -91,4 +91,5 @@ def shares(sizes: Index, most: int) -> Index:
     count = max(1, -(-total // most))
     middles = np.cumsum(sizes) - sizes / 2
     found = np.minimum((middles * count / max(1, total)).astype(np.int64), count - 1)
-    return np.unique(found, return_inverse=True)[1].reshape(-1)
+    numbers: Index = np.unique(found, return_inverse=True)[1].reshape(-1)
+    return numbers

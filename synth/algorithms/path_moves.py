@@ -80,7 +80,7 @@ def reverse_pieces(graph: Graph, vectors: Vectors, path: Index) -> None:
             beside = _at(path, at + side)
             held = _cosine(vectors, one, beside, scratch)
             for edge in range(graph.starts[one], graph.starts[one + 1]):
-                other, near = np.int64(graph.targets[edge]), graph.weights[edge]
+                other, near = graph.targets[edge], graph.weights[edge]
                 if near <= held:
                     break
                 beyond = _at(path, place[other] + side)

@@ -63,19 +63,19 @@ def paper_path(graph: Graph) -> Index:
     # -1 and below for a document that was visited.
     degrees = (starts[1:] - starts[:-1]).astype(np.int32)
     queue = _queue(degrees)
-    lowest, at = 0, np.int64(-1)
+    lowest, at = 0, -1
     for step in range(count):
         if at < 0:
             at, lowest = _take_lowest(queue, degrees, lowest)
         path[step] = at
         degrees[at] = -1
-        follow = np.int64(-1)
+        follow = -1
         for edge in range(starts[at], starts[at + 1]):
             other = targets[edge]
             degree = degrees[other] - 1
             if degree >= 0:
                 if follow < 0:
-                    follow = np.int64(other)
+                    follow = other
                 degrees[other] = degree
                 queue.nodes[queue.ends[degree]] = other
                 queue.ends[degree] += 1
@@ -114,7 +114,7 @@ def _take_lowest(queue: _Queue, degrees: NDArray[np.int32], lowest: int) -> tupl
         heap = queue.nodes[begin:end]
         for at in range(queue.heaped[lowest] - begin, end - begin):
             _sift_up(heap, at)
-        node = np.int64(heap[0])
+        node = heap[0]
         heap[0] = heap[-1]
         _sift_down(heap[:-1])
         queue.ends[lowest] = queue.heaped[lowest] = end - 1

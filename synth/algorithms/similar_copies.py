@@ -137,11 +137,15 @@ def _kept_first(pairs: Graph, order: Index) -> tuple[Index, NDArray[np.float32]]
 
 def _reaching(edges: Edges, threshold: float) -> Edges:
     reach = (edges.others >= 0) & (edges.weights >= threshold)
-    return Edges(*(values[reach] for values in edges))
+    return Edges(edges.ones[reach], edges.others[reach], edges.weights[reach])
 
 
 def _joined(one: Edges, other: Edges) -> Edges:
-    return Edges(*(np.concatenate(pair) for pair in zip(one, other, strict=True)))
+    return Edges(
+        np.concatenate([one.ones, other.ones]),
+        np.concatenate([one.others, other.others]),
+        np.concatenate([one.weights, other.weights]),
+    )
 
 
 def _among(found: Neighbors, kept: Index) -> Neighbors:

@@ -142,9 +142,9 @@ class OrderDocuments(OneTaskStep):
         return (pa.field(self.vector, rows.VECTOR), *text, *ranked_by(self.keep), *more)
 
     def adds(self) -> Fields:
-        """What a dropped row repeats, the place in the order, and the windows of each document."""
+        """What a dropped row repeats, the windows of each document, and its place in the order."""
         copies = () if self.dedup_cosine is None else (DUPLICATE_OF, DUPLICATE_COSINE)
-        return (*copies, POSITION, *((WINDOWS,) if self.plans_windows else ()))
+        return (*copies, *((WINDOWS,) if self.plans_windows else ()), POSITION)
 
     def in_shards(self, count: int) -> bool:
         """Whether so many documents are too many to be ordered together."""

@@ -36,7 +36,7 @@ class Told:
     Attributes:
         kept: Rows that did not drop.
         windows: Their windows.
-        ends: The vectors of the first and the last, shape (2, dim), zero without rows.
+        ends: The vectors of the first and the last, shape (2, dim); zero where there is none.
         after: Figures of their order.
         before: Figures of the same rows by their ids.
         searched: How neighbours were searched.
@@ -53,7 +53,7 @@ class Told:
 
 
 def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
-    """Rows in their order, from position and window 0, those that dropped behind them.
+    """Rows in their order, windows numbered from 0, those that dropped behind them.
 
     Args:
         step: The step.
@@ -70,7 +70,7 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
     tokens = _tokens(step, table, texts)
     if tokens is not None:
         table = rows.mark_dropped(table, tokens == 0, "no_text")
-        if step.overflow == "drop" and step.plans_windows:
+        if step.plans_windows and step.overflow == "drop":
             table = rows.mark_dropped(table, tokens > (step.window_tokens or 0), "too_long")
     at = np.flatnonzero(table.column("drop_reason").is_null().to_numpy())
     live = table.take(pa.array(at))
@@ -81,21 +81,23 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
         _codes(step, live),
     )
     done = ordered(documents, step.rule)
-    table = _with_copies(step, table, at, done)
     stays = at[done.order]
     dropped = np.setdiff1d(np.arange(table.num_rows), stays)
+    table = _with_copies(step, table, at, done)
     table = table.take(pa.array(np.concatenate([stays, dropped])))
-    numbers = pa.array(np.arange(table.num_rows), pa.int64(), mask=_behind(table, len(stays)))
-    table = rows.with_column(table, POSITION, numbers)
     if step.plans_windows:
         table = rows.with_column(table, WINDOWS, _windows(done, table.num_rows))
-    ends = np.zeros((2, vectors.shape[1]), np.float32)
-    if len(stays):
-        ends = vectors[stays[[0, -1]]]
+    elif WINDOWS.name in table.column_names:
+        # What an earlier order planned is not what this one makes.
+        table = rows.with_column(table, WINDOWS, pa.nulls(table.num_rows, WINDOWS.type))
+    return table, _told(done, vectors[stays])
+
+
+def _told(done: Ordered, vectors: Vectors) -> Told:
+    ends = vectors[[0, -1]] if len(vectors) else np.zeros((2, vectors.shape[1]), np.float32)
     numbers = done.spans.windows if done.spans is not None else np.zeros(0, np.int64)
-    count = int(numbers.max()) + 1 if len(numbers) else 0
-    told = Told(len(stays), count, ends, done.after, done.before, done.searched, done.recall)
-    return table, told
+    windows = int(numbers.max()) + 1 if len(numbers) else 0
+    return Told(len(done.order), windows, ends, done.after, done.before, done.searched, done.recall)
 
 
 def unit_vectors(step: OrderDocuments, table: Table) -> Vectors:
@@ -119,7 +121,7 @@ def _tokens(step: OrderDocuments, table: Table, texts: pa.Array) -> Index | None
     column = table.column(step.tokens)
     if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
         raise RecipeError(f"tokens: {step.tokens} must hold whole numbers, not {column.type}")
-    counts = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
+    counts = np.asarray(pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), np.int64)
     return np.maximum(counts, 0)
 
 
@@ -129,10 +131,6 @@ def _codes(step: OrderDocuments, table: Table) -> Index | None:
         return None
     codes = table.column(step.source).combine_chunks().dictionary_encode("encode").indices
     return np.asarray(codes.to_numpy(zero_copy_only=False), np.int64)
-
-
-def _behind(table: Table, count: int) -> NDArray[np.bool_]:
-    return np.arange(table.num_rows) >= count
 
 
 def _with_copies(step: OrderDocuments, table: Table, at: Index, done: Ordered) -> Table:
@@ -182,10 +180,8 @@ def moved(table: Table, kept: int, position: int, window: int, *, turned: bool) 
     if turned:
         back = np.append(np.arange(kept)[::-1], np.arange(kept, table.num_rows))
         table = table.take(pa.array(back))
-    numbers = pa.array(
-        np.arange(position, position + table.num_rows), pa.int64(), mask=_behind(table, kept)
-    )
-    table = rows.with_column(table, POSITION, numbers)
+    place = np.arange(table.num_rows)
+    table = rows.with_column(table, POSITION, pa.array(position + place, mask=place >= kept))
     if WINDOWS.name not in table.column_names or not window:
         return table
     lists = table.column(WINDOWS.name).combine_chunks()
@@ -205,14 +201,16 @@ def facts(step: OrderDocuments, told: Sequence[Told]) -> dict[str, str]:
     before = told[0].before if len(told) == 1 else None
     found = {
         "search": f"{told[0].searched}, recall {min(one.recall for one in told):.3f}",
-        "cosine to the document before": _spread(after.adjacent, before and before.adjacent),
+        "cosine to the document before": _spread(
+            after.adjacent, before.adjacent if before else None
+        ),
         "jumps": f"{after.jumps:,} of {max(0, after.documents - 1):,}",
     }
     if len(told) > 1:
         found["shards"] = f"{len(told):,}"
     if after.windows:
         found["documents in a window"] = f"{after.parts / after.windows:.1f}"
-        found["cosine within windows"] = _spread(after.within, before and before.within)
+        found["cosine within windows"] = _spread(after.within, before.within if before else None)
     if after.several and step.source is not None:
         shown = f"{after.one_source / after.several:.1%}"
         if before is not None and before.several:

@@ -29,7 +29,7 @@ Index = NDArray[np.int64]
 # Clusters for each shard: so many can be shared out evenly.
 _CLUSTERS = 8
 # Rows of the sample for each cluster.
-_SAMPLED = 256
+_SAMPLED = 64
 
 
 class Place(Protocol):

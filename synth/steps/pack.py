@@ -148,7 +148,7 @@ class Pack(OneTaskStep):
         """
         from synth.algorithms.spans import packed
 
-        if not is_planned(table.schema):
+        if not _is_planned(table):
             order = np.arange(table.num_rows)
             return packed(order, counts, self.window_tokens, self.overflow or "split")
         if self.overflow is not None:
@@ -174,7 +174,7 @@ class Pack(OneTaskStep):
         stands = np.zeros(table.num_rows, np.bool_)
         stands[spans.documents] = True
         table = rows.mark_dropped(table, counts == 0, "no_text")
-        left_out = "not_planned" if is_planned(table.schema) else "too_long"
+        left_out = "not_planned" if _is_planned(table) else "too_long"
         table = rows.mark_dropped(table, ~stands, left_out)
         return table.filter(pa.array(~stands))
 
@@ -242,10 +242,12 @@ _OVERFLOW_IS_PLANNED = (
 )
 
 
-def is_planned(schema: rows.Schema) -> bool:
+def _is_planned(table: Table) -> bool:
     """Whether rows say in which windows they stand."""
-    at = schema.get_field_index(WINDOWS.name)
-    return bool(at >= 0 and schema.field(at).type == WINDOWS.type)
+    at = table.schema.get_field_index(WINDOWS.name)
+    if at < 0 or table.schema.field(at).type != WINDOWS.type:
+        return False
+    return bool(table.column(at).null_count < table.num_rows)
 
 
 def _planned(table: Table) -> Spans:

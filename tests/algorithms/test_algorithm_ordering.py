@@ -16,7 +16,7 @@ from synth.algorithms.spans import Spans
 
 
 def unit(found: np.ndarray) -> Vectors:
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
 def drawn(count: int, seed: int, topics: int = 6, dim: int = 6, spread: float = 0.3) -> Vectors:
@@ -172,7 +172,8 @@ def test_figures_of_an_order_count_jumps_windows_and_sources() -> None:
     assert found.adjacent.weights.sum() == 3
     assert found.within.mean == pytest.approx(1 / np.sqrt(1.01), abs=1e-6)
     twice: Figures = found + found
-    assert (twice.jumps, twice.within.mean) == (2, pytest.approx(found.within.mean))
+    assert twice.jumps == 2
+    assert twice.within.mean == pytest.approx(found.within.mean)
 
 
 RULES: list[dict[str, Any]] = [
@@ -240,3 +241,13 @@ def test_windows_are_more_similar_than_paths_and_paths_than_clusters_and_chance(
     adjacent = [one.adjacent.mean for one in (path, paper, cluster, random)]
     assert adjacent == sorted(adjacent, reverse=True)
     assert path.jumps < cluster.jumps
+
+
+def test_an_approximate_search_tells_what_it_found() -> None:
+    vectors = drawn(12_000, 3, topics=300, dim=16, spread=0.6)
+    rule = Rule(search="approximate", recall=0.9, neighbors=8, dedup_cosine=0.995)
+    found = ordered(Documents(vectors, np.arange(12_000)), rule)
+    assert "cells looked at" in found.searched
+    assert 0.9 <= found.recall <= 1
+    assert sorted(found.order.tolist()) == np.flatnonzero(found.of < 0).tolist()
+    assert found.after.adjacent.mean > 0.5 + found.before.adjacent.mean

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from synth.algorithms.graph import Edges, Graph, edges_of, symmetric
 from synth.algorithms.kernel import Index
@@ -68,7 +67,7 @@ def drawn(count: int, dim: int, seed: int = 0, topics: int | None = None) -> Vec
     found = rng.normal(size=(count, dim))
     if topics is not None:
         found = rng.normal(size=(topics, dim))[rng.integers(0, topics, count)] + 0.6 * found
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
 def along(vectors: Vectors, path: Index) -> float:
@@ -142,7 +141,7 @@ def test_a_path_of_heavy_edges_is_more_similar_than_the_papers(seed: int) -> Non
 def test_on_a_line_documents_stand_in_its_order() -> None:
     angles = np.random.default_rng(1).permutation(40) * 0.02
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    places: NDArray[np.float64] = angles[path_of(vectors)]
+    places = angles[path_of(vectors)]
     assert (np.diff(places) > 0).all() or (np.diff(places) < 0).all()
 
 

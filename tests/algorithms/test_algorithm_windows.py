@@ -26,7 +26,7 @@ def drawn(count: int, seed: int, topics: int = 8, dim: int = 8) -> Vectors:
     rng = np.random.default_rng(seed)
     found = rng.normal(size=(topics, dim))[rng.integers(0, topics, count)]
     found = found + 0.5 * rng.normal(size=(count, dim))
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
 
 def windows_of(
@@ -126,7 +126,7 @@ def test_more_passes_make_windows_more_similar_than_any_path(mean_tokens: int) -
 
 
 def test_one_document_longer_than_the_window_fills_windows_by_itself() -> None:
-    spans, _ = windows_of(np.ones((1, 4), np.float32) / 2, np.array([2500]), 1024)
+    spans, _ = windows_of(np.full((1, 4), 0.5, np.float32), np.array([2500]), 1024)
     check_whole(spans, np.array([2500]))
     assert len(spans.windows) == 3
 

@@ -191,6 +191,13 @@ def test_documents_stand_in_the_order_of_their_windows() -> None:
     assert first == sorted(first)
 
 
+def test_an_order_without_windows_forgets_those_of_an_earlier_one() -> None:
+    planned = in_order(asked(**WINDOW), drawn(30))
+    again = in_order(asked(), planned)
+    assert again.column_names == planned.column_names
+    assert again["windows"].null_count == 30
+
+
 def test_a_document_without_tokens_has_no_window() -> None:
     table = documents([[1, 0], [0, 1], [1, 1]], size=pa.array([5, None, 0], pa.int64()))
     out = in_order(asked(**WINDOW), table)

@@ -186,6 +186,11 @@ def test_planned_windows_are_filled_as_they_were_planned(letters: str) -> None:
     assert set(out["windows"].to_pylist()[2:]) == {None}
 
 
+def test_windows_that_were_forgotten_are_not_filled(letters: str) -> None:
+    out = in_order(asked(letters, 5), documents("ab", "cd", windows=planned(None, None)))
+    assert out["doc_ids"].to_pylist() == [["d0", "d1"]]
+
+
 @pytest.mark.parametrize(
     ("windows", "more", "told"),
     [
