@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from encoded import ENCODER, Vectors, encoded
 from machine import machine, measured, versions
 from markdown_table import table
 from numpy.typing import NDArray
-from retrieval_sets import ENCODER, RetrievalSet, Vectors, encoded, read_set
+from retrieval_sets import RetrievalSet, read_set
 
 from synth.algorithms.lexical import bm25_index, bm25_top_k
 from synth.algorithms.mining import fused

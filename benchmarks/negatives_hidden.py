@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from encoded import ENCODER, Vectors, encoded
 from machine import machine, measured, versions
 from markdown_table import table
 from numpy.typing import NDArray
-from retrieval_sets import ENCODER, RetrievalSet, Vectors, encoded, read_set
+from retrieval_sets import RetrievalSet, read_set
 
 from synth.algorithms.margin import auto_ceilings, ceilings
 from synth.algorithms.neighbors import Neighbors, top_k

@@ -1,21 +1,10 @@
-"""Retrieval sets in BEIR layout, and vectors of their texts, which are kept in the user's cache."""
+"""Retrieval sets in BEIR layout."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-from bench_cache import cache_folder
-from numpy.typing import NDArray
-
-from synth.engines.bundled import local_model
-
-ENCODER = "bundled/all-minilm-l6-v2"
-Vectors = NDArray[np.float32]
 
 
 class RetrievalSet(NamedTuple):
@@ -47,17 +36,3 @@ def read_set(folder: Path, split: str = "*") -> RetrievalSet:
         [one["text"] for one in asked],
         [answers[one["_id"]] for one in asked],
     )
-
-
-def encoded(texts: Sequence[str], max_tokens: int) -> Vectors:
-    """Vectors of the bundled encoder, of length 1."""
-    key = sha256(json.dumps([ENCODER, max_tokens, list(texts)]).encode()).hexdigest()[:32]
-    path = cache_folder("vectors") / f"{key}.npy"
-    if not path.exists():
-        from sentence_transformers import SentenceTransformer
-
-        model = SentenceTransformer(str(local_model(ENCODER)))
-        model.max_seq_length = max_tokens
-        found = model.encode(list(texts), batch_size=64, normalize_embeddings=True)
-        np.save(path, np.asarray(found, np.float32))
-    return np.asarray(np.load(path), np.float32)

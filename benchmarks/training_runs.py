@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrieval_sets import ENCODER, read_set
+from encoded import ENCODER
+from retrieval_sets import read_set
 
 from synth.engines.bundled import local_model
 

@@ -483,6 +483,48 @@ def test_a_tokenizers_files_are_part_of_what_made_the_windows(folder: Path) -> N
     assert before.steps[0].fingerprint == after.steps[0].fingerprint
 
 
+TOKENIZER = "bundled/smollm2-135m-instruct"
+
+
+def packed_after(order: dict[str, Any], **pack: Any) -> Change:
+    """Documents that are embedded, ordered for windows and packed."""
+
+    def change(data: dict[str, Any]) -> None:
+        planned = {"objective": "window", "window_tokens": 64, "tokenizer": TOKENIZER, **order}
+        data["steps"] = [
+            {"kind": "embed", "model": "encoder"},
+            {"kind": "order_documents", "name": "order", **planned},
+            {"kind": "pack", "tokenizer": TOKENIZER, "window_tokens": 64, **pack},
+        ]
+        data["export"] = {"format": "rows"}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("order", "pack", "told"),
+    [
+        ({"window_tokens": 32}, {}, "`window_tokens` is 64, but order_documents plans .* 32"),
+        ({}, {"overflow": "drop"}, ".*set `overflow` there and leave it out here"),
+        ({}, {"tokenizer": "bundled/all-minilm-l6-v2"}, "`tokenizer` is 'bundled/all-minilm"),
+        ({}, {"column": "id"}, "`column` is 'id', but order_documents plans windows with 'text'"),
+    ],
+)
+def test_windows_that_are_planned_otherwise_than_packed_are_refused(
+    folder: Path, order: dict[str, Any], pack: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(RecipeError, match=rf"step 3 \(pack\): {told}.*\(step 'order'\)"):
+        planned(folder, packed_after(order, **pack))
+
+
+def test_windows_are_packed_as_they_are_planned_or_along_a_path(folder: Path) -> None:
+    plan = planned(folder, packed_after({}))
+    assert plan.steps[1].ingredients["tokenizer"] == plan.steps[2].ingredients["tokenizer"]
+    path = {"objective": "path", "window_tokens": None, "tokenizer": None}
+    plan = planned(folder, packed_after(path, overflow="own_window"))
+    assert "tokenizer" not in plan.steps[1].ingredients
+
+
 # What `synth check` estimates.
 
 

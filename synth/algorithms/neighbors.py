@@ -96,11 +96,20 @@ def nearest_others(vectors: Vectors, k: int) -> Neighbors:
     Raises:
         ValueError: If a vector is zero or not finite (its row is named).
     """
-    found = top_k(vectors, vectors, k + 1)
-    other = found.ids != np.arange(len(vectors))[:, None]
+    return without_self(top_k(vectors, vectors, k + 1), np.arange(len(vectors)))
+
+
+def without_self(found: Neighbors, own: NDArray[np.int64]) -> Neighbors:
+    """One neighbour fewer for each query: itself, or the last where it did not find itself.
+
+    Args:
+        found: What the queries found, shape (queries, k + 1).
+        own: The index of each query in the corpus, shape (queries,).
+    """
+    other = found.ids != own[:, None]
     # Among more than k equal vectors a vector may miss itself: then the last one is too many.
     other[other.all(axis=1), -1:] = False
-    shape = (len(vectors), max(0, found.ids.shape[1] - 1))
+    shape = (len(own), max(0, found.ids.shape[1] - 1))
     return Neighbors(found.ids[other].reshape(shape), found.scores[other].reshape(shape))
 
 

@@ -1,78 +1,76 @@
-"""Documents cut into windows of a fixed number of tokens."""
+"""Windows filled with the tokens of documents."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Tokens = NDArray[np.int32]
+from synth.algorithms.kernel import Index, kernel
+from synth.algorithms.spans import Spans, places
+
+Ids = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The part of one document that stands in one window.
-
-    Attributes:
-        document: Index of the document.
-        offset: Tokens of the document before this part.
-        start: First token of the part in the window.
-        end: The token after its last one.
-    """
-
-    document: int
-    offset: int
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One training context.
+class Windows(NamedTuple):
+    """Training windows.
 
     Attributes:
-        tokens: Shape (tokens,), as long as asked for but for the last window of all.
-        spans: Its documents' parts in order, at least one.
+        ids: Token ids of all windows, one behind the other, shape (tokens,).
+        begins: Where each window's begin, and the end of the last, shape (windows + 1,).
+        parts: Where each window's parts of documents begin, likewise.
+        starts: Where each part starts in its window, shape (parts,).
     """
 
-    tokens: Tokens
-    spans: tuple[Span, ...]
+    ids: Ids
+    begins: Index
+    parts: Index
+    starts: Index
 
 
-def pack(documents: Sequence[Sequence[int]], window_tokens: int, end_of_text: int) -> list[Window]:
-    """Windows over all documents in their order, one end-of-text token between each two.
-
-    A document that does not fit into what is left of a window goes on in the next one. No token is
-    lost, added or padded: the spans of a document, joined, are the document.
+def filled(spans: Spans, ids: Ids, begins: Index, separator: int) -> Windows:
+    """The windows, with one separator between each two parts of a window and none at its ends.
 
     Args:
-        documents: Token ids of each document, none of them empty.
-        window_tokens: Tokens in a window, at least 2, so that no window is one end-of-text token.
-        end_of_text: Token id that separates documents; it belongs to no span.
-
-    Raises:
-        ValueError: If a document is empty or a window too small.
+        spans: Parts of documents.
+        ids: Token ids of all documents, one behind the other.
+        begins: Where each document's begin, shape (documents,).
+        separator: Token id that belongs to no part.
     """
-    if window_tokens < 2 or not all(len(document) for document in documents):
-        raise ValueError("a window has 2 tokens or more, and a document at least 1")
-    if not len(documents):
-        return []
-    begins = np.cumsum([0, *(len(document) + 1 for document in documents)])
-    begins, ends = begins[:-1], begins[1:] - 1
-    stream = np.full(ends[-1], end_of_text, np.int32)
-    for begin, end, document in zip(begins, ends, documents, strict=True):
-        stream[begin:end] = document
-    windows = []
-    for at in range(0, len(stream), window_tokens):
-        tokens = stream[at : at + window_tokens]
-        first = int(np.searchsorted(ends, at, side="right"))
-        after = int(np.searchsorted(begins, at + len(tokens)))
-        parts = (
-            (number, max(at, int(begins[number])), min(at + len(tokens), int(ends[number])))
-            for number in range(first, after)
-        )
-        spans = (Span(n, start - int(begins[n]), start - at, end - at) for n, start, end in parts)
-        windows.append(Window(tokens, tuple(spans)))
-    return windows
+    parts = np.append(np.flatnonzero(np.diff(spans.windows, prepend=-1)), len(spans.windows))
+    counts = np.diff(parts)
+    loads = spans.tokens + 1
+    ends = np.cumsum(loads)
+    first = np.repeat(parts[:-1], counts)
+    starts = ends - loads - (ends - loads)[first]
+    # A window's last part is followed by no separator.
+    sizes = np.add.reduceat(loads, parts[:-1]) - 1 if len(counts) else counts
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    out = np.full(bounds[-1], separator, np.int32)
+    _copy(out, np.repeat(bounds[:-1], counts) + starts, ids, begins[spans.documents], spans)
+    return Windows(out, bounds, parts, starts)
+
+
+@kernel
+def _copy(out: Ids, to: Index, ids: Ids, begins: Index, spans: Spans) -> None:
+    for part in range(len(to)):
+        start = begins[part] + spans.starts[part]
+        for token in range(spans.ends[part] - spans.starts[part]):
+            out[to[part] + token] = ids[start + token]
+
+
+def shuffled(spans: Spans, seed: int) -> Spans:
+    """The same windows in another order, numbered anew.
+
+    Args:
+        spans: Parts of documents, the parts of a window in a row.
+        seed: Draws the order.
+    """
+    counts = np.diff(np.append(np.flatnonzero(np.diff(spans.windows, prepend=-1)), len(spans[0])))
+    drawn = np.random.default_rng(seed).permutation(len(counts))
+    sizes = counts[drawn]
+    begins = (np.cumsum(counts) - counts)[drawn]
+    order = np.repeat(begins, sizes) + places(sizes)
+    windows = np.repeat(np.arange(len(counts)), sizes)
+    return Spans(windows, *(one[order] for one in spans[1:]))

@@ -19,6 +19,8 @@ from synth.steps import (
     Generate,
     MarginFilter,
     MineNegatives,
+    OrderDocuments,
+    Pack,
     RelabelPositive,
     Score,
     SoftLabels,
@@ -121,6 +123,21 @@ def _unscored(table: PlannedStep) -> tuple[str, ...]:
         scoring = any(isinstance(one, Dense) for one in table.step.retrievers)
         return () if scoring else ("negatives",)
     return ()
+
+
+def check_windows(place: str, step: Pack, reads: str, tables: Tables) -> None:
+    """Proves that a step fills the windows that an earlier one plans.
+
+    Raises:
+        RecipeError: If it cannot.
+    """
+    table = tables[reads]
+    while isinstance(table, PlannedStep):
+        if isinstance(table.step, OrderDocuments):
+            if problem := step.problem_with(table.step):
+                raise RecipeError(f"{place}: {problem} (step {table.name!r})")
+            return
+        table = tables[table.reads]
 
 
 def check_prompt(place: str, step: Generate, head: PromptHead) -> None:

@@ -23,12 +23,13 @@ from synth.plan.checks import (
     check_prompt,
     check_scored,
     check_table,
+    check_windows,
     needs_scores,
 )
 from synth.plan.models import Models
 from synth.plan.planned import Ingredients, Plan, PlannedSource, PlannedStep
 from synth.recipe import EXPORT, SOURCE, Recipe
-from synth.steps import AnyStep, Generate, Pack
+from synth.steps import AnyStep, Generate, OrderDocuments, Pack
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -59,6 +60,8 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         check_table(place, "from", reads, tables, recipe)
         planned = _step(number, name, step, reads, tables, models)
         check_scored(place, needs_scores(step), reads, tables)
+        if isinstance(step, Pack):
+            check_windows(place, step, reads, tables)
         steps.append(planned)
         tables[name] = planned
         before = name
@@ -133,7 +136,7 @@ def _step(
             )
             models.spec(place, step.model, get_args(kinds), what)
             ingredients |= models.ingredients(step.model)
-        if isinstance(step, Pack):
+        if isinstance(step, Pack | OrderDocuments) and step.tokenizer is not None:
             ingredients["tokenizer"] = _tokenizer(place, step.tokenizer)
         needs, adds = step.needs(), step.adds()
     check_columns(place, needs, reads, source.schema)

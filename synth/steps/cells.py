@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synth.algorithms.neighbors import Vectors, first_unusable
 from synth.core import rows
-from synth.core.errors import EngineError
+from synth.core.errors import EngineError, SourceError
 from synth.core.rows import Table
 from synth.steps.made import first_text
 
@@ -44,6 +45,22 @@ def usable_vectors(batch: Table, column: str) -> Vectors:
     if (at := first_unusable(matrix)) is not None:
         raise _unusable(batch, column, at)
     return matrix
+
+
+def check_ids(batch: Table) -> None:
+    """Proves that rows can be told apart.
+
+    Args:
+        batch: Rows in the order of their ids.
+
+    Raises:
+        SourceError: If two have the same id; it is named.
+    """
+    ids = batch.column("id").combine_chunks()
+    same = pc.equal(ids.slice(1), ids.slice(0, max(0, len(ids) - 1)))
+    if pc.any(same).as_py():
+        twice = ids[pc.index(same, value=True).as_py()].as_py()
+        raise SourceError(f"two rows have the id {twice!r}; give each row an id of its own")
 
 
 def _unusable(batch: Table, column: str, at: int) -> EngineError:

@@ -1,52 +1,162 @@
-"""Put documents in an order in which neighbours are about the same thing."""
+"""Put documents in an order in which what stands together is about the same thing."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-import numpy as np
 import pyarrow as pa
-from pydantic import PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from synth.algorithms.neighbors import nearest_others
-from synth.algorithms.order import walk
+from synth.algorithms.approximate import Search
 from synth.core import rows
 from synth.core.rows import Table
 from synth.core.step import Column, Fields
-from synth.steps import cells
-from synth.steps.whole import OneTaskStep
+from synth.steps.copies import DUPLICATE_OF, Keep, ranked_by
+from synth.steps.generate import ANY
+from synth.steps.semantic_dedup import DUPLICATE_COSINE
+from synth.steps.whole import OneTaskStep, in_one_task
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+    from synth.algorithms.ordering import Rule
 
 POSITION = pa.field("position", pa.int64())
+# The windows that a document stands in: its tokens from `start` to `end`, at the place `place`.
+WINDOWS = pa.field(
+    "windows",
+    pa.list_(
+        pa.struct(
+            [
+                ("number", pa.int64()),
+                ("place", pa.int32()),
+                ("start", pa.int32()),
+                ("end", pa.int32()),
+            ]
+        )
+    ),
+)
+# What only some objectives look at.
+_ONLY_FOR = {
+    "method": ("path",),
+    "passes": ("window",),
+    "clusters": ("cluster",),
+}
 
 
 class OrderDocuments(OneTaskStep):
-    """Order documents along a path of most similar neighbours, for coherent training contexts.
+    """Order documents so that training contexts are coherent; near copies drop first.
 
-    The rows come out in the order of `position`; equal choices fall to the lower id. Drop near
-    duplicates before: copies would stand side by side.
+    ``path`` makes each document as similar as can be to the one before it, ``window`` all documents
+    of a training window to each other, for windows that `pack` then fills as they were planned.
+    ``random``, ``cluster`` (k-means clusters one after the other) and ``knn`` (a window is a
+    document with its nearest neighbours, whatever stands in other windows) are there to compare.
+
+    The rows come out in the order of `position`; those that dropped come last. A document that
+    repeats another one drops as ``semantic_copy``, one without tokens as ``no_text``.
 
     Attributes:
-        neighbors: Nearest neighbours of each document, by cosine, between which the path chooses.
-            Exact search; its time grows with the square of the number of documents.
+        objective: What the order is made for.
+        method: How ``path`` goes: ``greedy_edge`` takes the most similar pairs first and joins what
+            they make, ``paper`` is Algorithm 1 of In-Context Pretraining.
         vector: The document's embedding.
+        neighbors: Nearest neighbours of each document, by cosine, among which it finds its place.
+        search: ``exact``; ``approximate``, which finds at least `recall` of the neighbours;
+            ``auto`` is exact up to 200,000 documents.
+        recall: Share of the neighbours to find, measured on 200 documents.
+        dedup_cosine: A document whose cosine to one that stays reaches this drops; null is off.
+        keep: Which of near copies stays, as in `minhash_dedup`.
+        column: The text whose length decides for ``keep: longest`` and whose tokens are counted.
+        window_tokens: Tokens of a training window: for ``window`` and ``knn``, and for the figures
+            on windows in the ledger of the others.
+        tokenizer: Counts the tokens of `column`: ``bundled/...``, a Hub id or a path.
+        tokens: A column with the number of tokens, instead.
+        overflow: What becomes of a document longer than a window: as in `pack`.
+        passes: How often ``window`` tries to exchange each document, at most.
+        clusters: Clusters of ``cluster``; by default one for 64 documents.
+        seed: Draws what ``random``, ``cluster`` and ``knn`` leave to chance, and shards.
+        source: A column that says where a document is from, for the share of windows of one source
+            in the ledger.
+        shard_documents: More documents are cut into shards of about so many similar ones, each
+            ordered by itself (by its own task of Ray, where the step runs there).
 
     Source:
         In-Context Pretraining (arXiv:2310.10638).
     """
 
-    packages: ClassVar[tuple[str, ...]] = ("faiss-cpu",)
+    packages: ClassVar[tuple[str, ...]] = ("faiss-cpu", "transformers", "tokenizers")
 
     kind: Literal["order_documents"] = "order_documents"
-    neighbors: PositiveInt = 20
+    objective: Literal["path", "window", "cluster", "random", "knn"] = "path"
+    method: Literal["greedy_edge", "paper"] = "greedy_edge"
     vector: Column = "embedding_text"
+    neighbors: PositiveInt = 20
+    search: Search = "auto"
+    recall: Annotated[float, Field(gt=0, le=1)] = 0.95
+    dedup_cosine: Annotated[float, Field(gt=0, le=1)] | None = 0.95
+    keep: Keep = "first"
+    column: Column = "text"
+    window_tokens: Annotated[int, Field(ge=2)] | None = None
+    tokenizer: str | None = None
+    tokens: Column | None = None
+    overflow: Literal["split", "truncate", "own_window", "drop"] = "split"
+    passes: NonNegativeInt = 8
+    clusters: PositiveInt | None = None
+    seed: NonNegativeInt = 0
+    source: Column | None = None
+    shard_documents: Annotated[int, Field(ge=2)] = 200_000
+
+    @model_validator(mode="after")
+    def _says_what_it_needs(self) -> Self:
+        if self.plans_windows and self.window_tokens is None:
+            raise ValueError(f"`objective: {self.objective}` takes `window_tokens`")
+        counted = (self.tokenizer is not None) + (self.tokens is not None)
+        if self.window_tokens is not None and counted != 1:
+            raise ValueError("`window_tokens` takes either `tokenizer` or `tokens`")
+        if self.window_tokens is None and counted:
+            raise ValueError("`tokenizer` and `tokens` count for `window_tokens`, which is missing")
+        for name, objectives in _ONLY_FOR.items():
+            default = type(self).model_fields[name].default
+            if self.objective not in objectives and getattr(self, name) != default:
+                raise ValueError(f"`{name}` is for `objective: {' or '.join(objectives)}` only")
+        return self
+
+    @property
+    def plans_windows(self) -> bool:
+        """Whether the order says which window each document stands in."""
+        return self.objective in ("window", "knn")
+
+    @property
+    def rule(self) -> Rule:
+        """The same for the algorithm."""
+        from synth.algorithms.ordering import Rule
+
+        return Rule(**{name: getattr(self, name) for name in Rule.__slots__})
 
     def needs(self) -> Fields:
-        """The embedding."""
-        return (pa.field(self.vector, rows.VECTOR),)
+        """The embedding, what decides which copy stays, and what tokens are counted by."""
+        reads_text = self.keep == "longest" or self.tokenizer is not None
+        text = (pa.field(self.column, pa.string()),) if reads_text else ()
+        more = (pa.field(name, ANY) for name in (self.tokens, self.source) if name is not None)
+        return (pa.field(self.vector, rows.VECTOR), *text, *ranked_by(self.keep), *more)
 
     def adds(self) -> Fields:
-        """The place in the order, from 0."""
-        return (POSITION,)
+        """What a dropped row repeats, the windows of each document, and its place in the order."""
+        copies = () if self.dedup_cosine is None else (DUPLICATE_OF, DUPLICATE_COSINE)
+        return (*copies, *((WINDOWS,) if self.plans_windows else ()), POSITION)
+
+    def in_shards(self, count: int) -> bool:
+        """Whether so many documents are too many to be ordered together."""
+        return count > self.shard_documents and self.objective in ("path", "window")
+
+    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
+        """All rows; many of them shard by shard."""
+        if not self.in_shards(dataset.count()):
+            return in_one_task(self, dataset, tables)
+        from synth.steps.order_on_ray import order_on_ray
+
+        return order_on_ray(self, dataset)
 
     def whole(self, table: Table) -> Table:
         """The same rows in their new order.
@@ -55,10 +165,12 @@ class OrderDocuments(OneTaskStep):
             table: The rows in the order of their ids.
 
         Raises:
-            EngineError: If a vector is null, zero or not finite; the row's id is named.
+            EngineError: If a vector is null, zero or not finite (the row's id is named), or the
+                tokenizer cannot be loaded.
+            SourceError: If two rows have one id.
+            RecipeError: If the column of ``max:`` or of `tokens` does not hold numbers.
         """
-        vectors = cells.usable_vectors(table, self.vector)
-        cosine = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        found = nearest_others(cosine, self.neighbors)
-        ordered = table.take(pa.array(walk(found.ids, found.scores)))
-        return rows.with_column(ordered, POSITION, pa.array(np.arange(table.num_rows)))
+        from synth.steps.order_shards import Here, ordered_in_shards
+
+        count = table.num_rows
+        return pa.concat_tables(ordered_in_shards(self, [table], count, Here()))

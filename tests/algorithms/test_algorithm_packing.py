@@ -1,62 +1,82 @@
-import pytest
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.algorithms.packing import pack
+from synth.algorithms.packing import Windows, filled, shuffled
+from synth.algorithms.spans import Spans, cut_spans
 
 END = 0
 DOCUMENTS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=20), max_size=8)
 
 
+def windows_of(
+    documents: list[list[int]], window_tokens: int, seed: int | None = None
+) -> tuple[Windows, Spans]:
+    counts = np.array([len(document) for document in documents], np.int64)
+    ids = np.array([token for document in documents for token in document], np.int32)
+    spans = cut_spans(np.arange(len(documents)), counts, window_tokens)
+    spans = spans if seed is None else shuffled(spans, seed)
+    return filled(spans, ids, np.cumsum(counts) - counts, END), spans
+
+
+def tokens_of(windows: Windows, number: int) -> list[int]:
+    found: list[int] = windows.ids[windows.begins[number] : windows.begins[number + 1]].tolist()
+    return found
+
+
+@given(DOCUMENTS, st.integers(2, 12), st.sampled_from([None, 0, 1]))
+def test_the_parts_of_a_document_joined_are_the_document(
+    documents: list[list[int]], window_tokens: int, seed: int | None
+) -> None:
+    windows, spans = windows_of(documents, window_tokens, seed)
+    found: dict[int, dict[int, list[int]]] = {}
+    for part, window in enumerate(spans.windows.tolist()):
+        start = int(windows.starts[part])
+        tokens = tokens_of(windows, window)[start : start + int(spans.tokens[part])]
+        found.setdefault(int(spans.documents[part]), {})[int(spans.starts[part])] = tokens
+    joined = {
+        document: [token for start in sorted(parts) for token in parts[start]]
+        for document, parts in found.items()
+    }
+    assert joined == dict(enumerate(documents))
+
+
 @given(DOCUMENTS, st.integers(2, 12))
-def test_the_spans_of_a_document_joined_are_the_document(
+def test_what_is_outside_of_all_parts_is_one_end_of_text_between_two_of_a_window(
     documents: list[list[int]], window_tokens: int
 ) -> None:
-    found: list[list[int]] = [[] for _ in documents]
-    for window in pack(documents, window_tokens, END):
-        for span in window.spans:
-            assert span.offset == len(found[span.document])
-            found[span.document].extend(window.tokens[span.start : span.end].tolist())
-    assert found == documents
+    windows, spans = windows_of(documents, window_tokens)
+    for number in range(len(windows.begins) - 1):
+        tokens = tokens_of(windows, number)
+        parts = np.flatnonzero(spans.windows == number)
+        assert windows.parts[number] == parts[0]
+        assert tokens.count(END) == len(parts) - 1
+        assert END not in (tokens[0], tokens[-1])
 
 
-@given(DOCUMENTS, st.integers(2, 12))
-def test_every_window_but_the_last_is_full_and_none_is_longer(
-    documents: list[list[int]], window_tokens: int
+@given(DOCUMENTS, st.integers(2, 12), st.integers(0, 5))
+def test_shuffled_windows_are_the_same_windows(
+    documents: list[list[int]], window_tokens: int, seed: int
 ) -> None:
-    lengths = [len(window.tokens) for window in pack(documents, window_tokens, END)]
-    assert all(length == window_tokens for length in lengths[:-1])
-    assert all(1 <= length <= window_tokens for length in lengths)
+    plain, spans = windows_of(documents, window_tokens)
+    mixed, _ = windows_of(documents, window_tokens, seed)
+    counts = len(plain.begins) - 1
+    assert sorted(tokens_of(mixed, at) for at in range(counts)) == sorted(
+        tokens_of(plain, at) for at in range(counts)
+    )
+    again = shuffled(spans, seed)
+    assert all((one == two).all() for one, two in zip(again, shuffled(spans, seed), strict=True))
 
 
-@given(DOCUMENTS, st.integers(2, 12))
-def test_what_is_outside_every_span_is_one_end_of_text_between_documents(
-    documents: list[list[int]], window_tokens: int
-) -> None:
-    outside: list[int] = []
-    for window in pack(documents, window_tokens, END):
-        assert window.spans
-        inside = {at for span in window.spans for at in range(span.start, span.end)}
-        outside += [token for at, token in enumerate(window.tokens.tolist()) if at not in inside]
-    assert outside == [END] * max(0, len(documents) - 1)
+def test_many_windows_are_not_left_in_their_order() -> None:
+    spans = cut_spans(np.arange(100), np.full(100, 3), 3)
+    assert shuffled(spans, 0).documents.tolist() != shuffled(spans, 1).documents.tolist()
+    assert shuffled(spans, 0).documents.tolist() != spans.documents.tolist()
 
 
 def test_two_documents_share_a_window_and_a_long_one_goes_on_in_the_next() -> None:
-    one, two = pack([[1, 2], [3, 4, 5, 6]], 5, END)
-    assert one.tokens.tolist() == [1, 2, END, 3, 4]
-    assert two.tokens.tolist() == [5, 6]
-    assert [
-        (span.document, span.offset, span.start, span.end) for span in (*one.spans, *two.spans)
-    ] == [
-        (0, 0, 0, 2),
-        (1, 0, 3, 5),
-        (1, 2, 0, 2),
-    ]
-
-
-@pytest.mark.parametrize(("documents", "window_tokens"), [([[1], []], 4), ([[1]], 1)])
-def test_an_empty_document_or_a_window_of_one_token_is_refused(
-    documents: list[list[int]], window_tokens: int
-) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        pack(documents, window_tokens, END)
+    windows, spans = windows_of([[1, 2], [3, 4, 5, 6]], 5)
+    assert tokens_of(windows, 0) == [1, 2, END, 3, 4]
+    assert tokens_of(windows, 1) == [5, 6]
+    assert spans.starts.tolist() == [0, 0, 2]
+    assert windows.starts.tolist() == [0, 3, 0]

@@ -1,65 +1,343 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from synth.core import rows
-from synth.core.errors import EngineError
+from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.rows import Table
 from synth.steps import OrderDocuments
-from synth.steps.whole import in_order
+from synth.steps.order_documents import WINDOWS
+from synth.steps.order_shards import turns
+from synth.steps.whole import facts_of, in_order
+
+TOPICS = np.random.default_rng(0).normal(size=(9, 8))
 
 
-def documents(vectors: list[list[float]]) -> Table:
+def documents(vectors: Any, **columns: Any) -> Table:
     count = len(vectors)
     return pa.table(
         {
-            "id": [f"d{number:02}" for number in range(count)],
+            "id": pa.array([f"d{number:03}" for number in range(count)], pa.string()),
+            "text": pa.array([f"text {number}" for number in range(count)], pa.string()),
+            "size": pa.array([10 + 7 * number % 50 for number in range(count)], pa.int64()),
             "embedding_text": rows.vector_column(np.array(vectors, np.float32).reshape(count, -1))
             if count
             else pa.array([], pa.list_(pa.float32(), 2)),
             "drop_reason": pa.nulls(count, pa.string()),
+            **columns,
         }
     )
 
 
+def drawn(count: int, seed: int = 0) -> Table:
+    draw = np.random.default_rng(seed)
+    topics = draw.integers(0, len(TOPICS), count)
+    vectors = TOPICS[topics] + 0.7 * draw.normal(size=(count, 8))
+    return documents(vectors, topic=[f"t{topic}" for topic in topics])
+
+
+def asked(**more: Any) -> OrderDocuments:
+    return OrderDocuments.model_validate({"dedup_cosine": None, "neighbors": 5, **more})
+
+
+WINDOW = {"objective": "window", "window_tokens": 100, "tokens": "size"}
+STEPS = [
+    asked(),
+    asked(method="paper"),
+    asked(**WINDOW),
+    asked(**WINDOW, overflow="own_window"),
+    asked(objective="random", window_tokens=100, tokens="size"),
+    asked(objective="cluster", seed=3),
+    asked(**WINDOW | {"objective": "knn"}),
+]
+
+
+def name_of(step: OrderDocuments) -> str:
+    return f"{step.objective} {step.method} {step.overflow}"
+
+
+@pytest.mark.parametrize("step", STEPS, ids=name_of)
 @pytest.mark.parametrize(
     "vectors",
     [[], [[1, 0]], [[1, 0], [0, 1]], [[1, 1]] * 60, np.eye(30).tolist()],
     ids=["none", "one", "two", "all identical", "all isolated"],
 )
 def test_every_document_comes_out_once_in_the_order_of_its_position(
-    vectors: list[list[float]],
+    step: OrderDocuments, vectors: list[list[float]]
 ) -> None:
-    out = in_order(OrderDocuments(), documents(vectors))
+    out = in_order(step, documents(vectors))
     assert out["position"].to_pylist() == list(range(len(vectors)))
     assert sorted(out["id"].to_pylist()) == documents(vectors)["id"].to_pylist()
+    assert out["drop_reason"].null_count == len(vectors)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=name_of)
+def test_the_order_of_the_rows_changes_nothing(step: OrderDocuments) -> None:
+    table = drawn(60)
+    shuffled = table.take(np.random.default_rng(1).permutation(60))
+    assert in_order(step, shuffled).equals(in_order(step, table))
 
 
 def test_like_documents_stand_together() -> None:
     topics = [[1, 0.1 * n] if n % 2 else [0.1 * n, 1] for n in range(6)]
-    out = in_order(OrderDocuments(neighbors=2), documents(topics))
-    odd = [int(name[1:]) % 2 for name in out["id"].to_pylist()]
-    assert odd in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
+    for method in ("greedy_edge", "paper"):
+        out = in_order(asked(neighbors=2, method=method), documents(topics))
+        odd = [int(name[1:]) % 2 for name in out["id"].to_pylist()]
+        assert odd in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
 
 
 def test_likeness_is_the_angle_and_not_the_length() -> None:
     ordered = [
-        in_order(OrderDocuments(neighbors=1), documents([[1, 0], [0, scale], [1, 0.1], [0.1, 1]]))
+        in_order(asked(neighbors=1), documents([[1, 0], [0, scale], [1, 0.1], [0.1, 1]]))
         for scale in (1, 50)
     ]
     assert ordered[0]["id"].equals(ordered[1]["id"])
 
 
-def test_the_order_of_the_rows_changes_nothing() -> None:
-    table = documents(np.random.default_rng(0).normal(size=(40, 3)).round().tolist())
-    table = table.filter(pa.array([any(v) for v in table["embedding_text"].to_pylist()]))
-    shuffled = table.take(np.random.default_rng(1).permutation(table.num_rows))
-    assert in_order(OrderDocuments(), shuffled).equals(in_order(OrderDocuments(), table))
-
-
-@pytest.mark.parametrize("vector", [[0, 0], [float("nan"), 1]])
+@pytest.mark.parametrize("vector", [[0, 0], [float("nan"), 1], [float("inf"), 1]])
 def test_a_document_without_a_usable_vector_is_named(vector: list[float]) -> None:
-    with pytest.raises(EngineError, match="row 'd01' has no usable vector"):
+    with pytest.raises(EngineError, match="row 'd001' has no usable vector"):
         in_order(OrderDocuments(), documents([[1, 0], vector]))
+
+
+def test_a_document_whose_vector_is_missing_is_named() -> None:
+    vectors = pa.array([[1.0, 0.0], None], pa.list_(pa.float32(), 2))
+    with pytest.raises(EngineError, match="row 'd001' has no usable vector"):
+        in_order(OrderDocuments(), documents([[1, 0], [0, 1]], embedding_text=vectors))
+
+
+def test_two_documents_with_one_id_are_named() -> None:
+    with pytest.raises(SourceError, match="two rows have the id 'd000'"):
+        in_order(OrderDocuments(), documents([[1, 0], [0, 1]], id=["d000", "d000"]))
+
+
+def test_near_copies_drop_and_name_what_they_repeat() -> None:
+    table = documents([[1, 0], [1, 0.01], [0, 1], [0.01, 1], [1, 1]])
+    out = in_order(OrderDocuments(dedup_cosine=0.99), table)
+    told = {row["id"]: row for row in out.to_pylist()}
+    assert {one: row["duplicate_of"] for one, row in told.items()} == {
+        "d000": None,
+        "d001": "d000",
+        "d002": None,
+        "d003": "d002",
+        "d004": None,
+    }
+    assert told["d001"]["duplicate_cosine"] == pytest.approx(1 / np.sqrt(1.0001), abs=1e-6)
+    assert told["d001"]["drop_reason"] == "semantic_copy"
+    assert told["d001"]["position"] is None
+    assert out["position"].to_pylist() == [0, 1, 2, None, None]
+
+
+def test_the_longest_of_near_copies_stays_where_that_is_asked_for() -> None:
+    table = documents([[1, 0], [1, 0.01]], text=["short", "longer"])
+    out = in_order(OrderDocuments(dedup_cosine=0.99, keep="longest"), table)
+    assert out["duplicate_of"].to_pylist() == [None, "d001"]
+    out = in_order(OrderDocuments(dedup_cosine=0.99, keep="max:size"), table)
+    assert out["duplicate_of"].to_pylist() == [None, "d001"]
+
+
+def test_all_copies_of_one_document_leave_one() -> None:
+    out = in_order(OrderDocuments(neighbors=3), documents([[1, 1]] * 50))
+    assert out["drop_reason"].null_count == 1
+    assert set(out["duplicate_of"].to_pylist()) == {None, "d000"}
+
+
+@settings(max_examples=20)
+@given(
+    count=st.integers(1, 40),
+    seed=st.integers(0, 20),
+    size=st.integers(2, 200),
+    overflow=st.sampled_from(["split", "truncate", "own_window", "drop"]),
+)
+def test_planned_windows_hold_every_token_once_and_no_window_is_too_long(
+    count: int, seed: int, size: int, overflow: str
+) -> None:
+    step = asked(objective="window", window_tokens=size, tokens="size", overflow=overflow)
+    out = in_order(step, drawn(count, seed))
+    loads: dict[int, int] = {}
+    standing: dict[int, list[int]] = {}
+    for row in out.to_pylist():
+        parts = row["windows"] or []
+        held = sorted((part["start"], part["end"]) for part in parts)
+        kept = min(row["size"], size) if overflow == "truncate" else row["size"]
+        if row["drop_reason"] is not None:
+            assert (row["drop_reason"], row["windows"]) == ("too_long", None)
+            assert overflow == "drop"
+            assert row["size"] > size
+            continue
+        assert [start for start, _ in held] == [0, *(end for _, end in held[:-1])]
+        assert held[-1][1] == kept
+        for part in parts:
+            number = part["number"]
+            loads[number] = loads.get(number, -1) + part["end"] - part["start"] + 1
+            standing.setdefault(number, []).append(part["place"])
+    assert max(loads.values(), default=0) <= size
+    assert sorted(loads) == list(range(len(loads)))
+    assert all(sorted(places) == list(range(len(places))) for places in standing.values())
+
+
+def test_documents_stand_in_the_order_of_their_windows() -> None:
+    out = in_order(asked(**WINDOW), drawn(80))
+    first = [min(part["number"] for part in row["windows"]) for row in out.to_pylist()]
+    assert first == sorted(first)
+
+
+def test_an_order_without_windows_forgets_those_of_an_earlier_one() -> None:
+    planned = in_order(asked(**WINDOW), drawn(30))
+    again = in_order(asked(), planned)
+    assert again.column_names == planned.column_names
+    assert again["windows"].null_count == 30
+
+
+def test_a_document_without_tokens_has_no_window() -> None:
+    table = documents([[1, 0], [0, 1], [1, 1]], size=pa.array([5, None, 0], pa.int64()))
+    out = in_order(asked(**WINDOW), table)
+    assert out["drop_reason"].to_pylist() == [None, "no_text", "no_text"]
+    assert out["windows"].to_pylist()[1:] == [None, None]
+
+
+def test_tokens_are_counted_by_a_tokenizer_where_one_is_named() -> None:
+    step = OrderDocuments(
+        objective="window", window_tokens=64, tokenizer="bundled/smollm2-135m-instruct"
+    )
+    table = documents([[1, 0], [0, 1]], text=["one two three", " "])
+    out = in_order(step, table)
+    assert out["windows"].to_pylist() == [[{"number": 0, "place": 0, "start": 0, "end": 3}], None]
+    assert out["drop_reason"].to_pylist() == [None, "no_text"]
+
+
+def test_a_column_of_tokens_that_holds_no_numbers_is_refused() -> None:
+    with pytest.raises(RecipeError, match="tokens: text must hold whole numbers, not string"):
+        in_order(asked(**WINDOW | {"tokens": "text"}), drawn(3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"objective": "window"}, "`objective: window` takes `window_tokens`"),
+        ({"window_tokens": 9}, "takes either `tokenizer` or `tokens`"),
+        ({"window_tokens": 9, "tokens": "n", "tokenizer": "x"}, "takes either"),
+        ({"tokens": "n"}, "which is missing"),
+        ({"objective": "random", "method": "paper"}, "`method` is for `objective: path` only"),
+        ({"passes": 3}, "`passes` is for `objective: window` only"),
+        ({"objective": "best"}, "Input should be 'path', 'window'"),
+        ({"dedup_cosine": 1.5}, "less than or equal to 1"),
+        ({"neighbors": 0}, "greater than 0"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        OrderDocuments.model_validate(settings)
+
+
+def test_what_an_order_is_worth_is_told() -> None:
+    step = asked(**WINDOW, source="topic")
+    told = facts_of(in_order(step, drawn(120)))
+    assert told["search"] == "exact, recall 1.000"
+    assert set(told) == {
+        "search",
+        "cosine to the document before",
+        "jumps",
+        "documents in a window",
+        "cosine within windows",
+        "windows of one topic",
+    }
+    after, before = told["cosine within windows"].split("; by id ")
+    assert float(after.split(",")[0]) > float(before) + 0.2
+    one_topic, before = told["windows of one topic"].split("%, by id ")
+    assert float(one_topic) > float(before.strip("%"))
+
+
+def test_an_order_by_window_plans_more_similar_windows_than_a_path_makes() -> None:
+    table = drawn(300)
+    path, window = (
+        facts_of(in_order(asked(**WINDOW | {"objective": one}), table))
+        for one in ("path", "window")
+    )
+    key = "cosine within windows"
+    assert float(window[key].split(",")[0]) > float(path[key].split(",")[0])
+
+
+# Shards, here and on Ray.
+
+
+@pytest.fixture(scope="module")
+def _ray() -> Iterator[None]:
+    if ray.is_initialized():
+        yield
+        return
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.parametrize("objective", ["path", "window"])
+def test_an_order_in_shards_holds_every_document_once(objective: str) -> None:
+    more = WINDOW | {"objective": objective}
+    table = drawn(400)
+    whole = in_order(asked(**more), table)
+    out = in_order(asked(**more, shard_documents=90), table)
+    assert sorted(out["id"].to_pylist()) == table["id"].to_pylist()
+    assert out["position"].to_pylist() == list(range(400))
+    told, told_whole = facts_of(out), facts_of(whole)
+    assert int(told["shards"]) >= 4
+    assert "by id" not in told["cosine within windows"]
+    for key in ("cosine to the document before", "cosine within windows"):
+        assert float(told[key][:5]) > 0.9 * float(told_whole[key][:5])
+    if objective == "window":
+        lists = out["windows"].combine_chunks()
+        numbers = sorted({part["number"] for own in lists.to_pylist() for part in own})
+        assert numbers == list(range(len(numbers)))
+        assert lists.type == WINDOWS.type
+
+
+def test_copies_drop_in_shards_too() -> None:
+    table = drawn(200)
+    twice = pa.concat_tables([table, table.set_column(0, "id", [[f"x{at}" for at in range(200)]])])
+    step = OrderDocuments(dedup_cosine=0.999, shard_documents=100, neighbors=5)
+    out = in_order(step, twice)
+    dropped = out.filter(pa.compute.is_valid(out["drop_reason"]))
+    assert dropped.num_rows == 200
+    assert out["position"].drop_null().to_pylist() == list(range(200))
+    assert {row["id"][1:].lstrip("0") for row in dropped.to_pylist()} == {
+        row["duplicate_of"][1:].lstrip("0") for row in dropped.to_pylist()
+    }
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("_ray")
+@pytest.mark.parametrize("more", [{"objective": "path"}, WINDOW], ids=["path", "window"])
+def test_rows_on_ray_are_ordered_as_here(more: dict[str, Any]) -> None:
+    step, table = asked(**more, shard_documents=70), drawn(200)
+    blocks = [table.slice(at, 37) for at in range(0, 200, 37)][::-1]
+    found = pa.concat_tables(ray.get(step.apply(ray.data.from_arrow(blocks), {}).to_arrow_refs()))
+    expected = in_order(step, table)
+    assert found.equals(expected)
+    assert facts_of(found) == facts_of(expected)
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("_ray")
+def test_a_broken_vector_on_ray_is_named() -> None:
+    vectors = np.ones((50, 2))
+    vectors[7] = 0
+    step = asked(shard_documents=20)
+    with pytest.raises(Exception, match="row 'd007' has no usable vector"):
+        step.apply(ray.data.from_arrow([documents(vectors)]), {}).take_all()
+
+
+def test_paths_are_turned_so_that_their_ends_meet() -> None:
+    line = np.eye(4, dtype=np.float32)
+    ends = [line[[1, 0]], line[[1, 2]], line[[3, 2]]]
+    assert turns(ends) == [True, False, True]
+    assert turns([]) == []
+    assert turns(ends[:1]) == [False]

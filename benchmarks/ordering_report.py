@@ -1,0 +1,142 @@
+"""The page of the ordering benchmark, made of its figures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from markdown_table import table
+
+Result = dict[str, Any]
+
+# What is to be reached against the paper's Algorithm 1.
+ADJACENT, WITHIN, FASTER = 1.03, 1.12, 50
+PAPER, PATH, WINDOW = "synth path, method paper", "synth path", "synth window"
+PYTHON = "paper, in Python"
+
+
+def page(result: Result) -> str:
+    """All that was measured."""
+    computer = result["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
+    lines = [
+        "# Orders of documents",
+        "",
+        "Every order has the same documents, near copies left out, and their 20 nearest "
+        "neighbours. *Adjacent* is the cosine of a document and the one before it; *within* is "
+        "the mean cosine of two documents of a window, weighted by the tokens of both, in windows "
+        "of two or more, weighted by their tokens; *purity* is the share of tokens of a window's "
+        "commonest topic.",
+        "",
+        *_goals(result),
+    ]
+    for name, one in result["corpora"].items():
+        lines += _corpus(name, one)
+    if result["growth"]:
+        lines += _growth(result["growth"])
+    lines += [
+        "",
+        f"`{result['command']}`, {result['date']}, {result['load']} processes wanted a core. "
+        f"{computer['cpu']}, {computer['cores']} cores, {computer['memory_gib']} GiB, Python "
+        f"{computer['python']}; {packages}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def ratios(one: Result) -> dict[str, float]:
+    """How many times as good as the paper's path: the path, and windows by their size."""
+    rows = {row["order"]: row for row in one["rows"]}
+    found = {"adjacent": rows[PATH]["adjacent"] / rows[PAPER]["adjacent"]}
+    for size in one["sizes"]:
+        ours, papers = (rows[name]["windows"][size]["within"] for name in (WINDOW, PAPER))
+        found[size] = ours / papers
+    return found
+
+
+def _goals(result: Result) -> Iterator[str]:
+    heads = ["corpus", f"adjacent ({ADJACENT}x)"]
+    sizes = list(next(iter(result["corpora"].values()), {"sizes": []})["sizes"])
+    heads += [f"windows of {size} ({WITHIN}x)" for size in sizes]
+    heads.append(f"traversal ({FASTER}x)")
+    rows = []
+    for name, one in result["corpora"].items():
+        cpu_s = {row["order"]: row["cpu_s"] for row in one["rows"]}
+        shown = [f"{ratio:.3f}x" for ratio in ratios(one).values()]
+        rows.append([name, *shown, f"{cpu_s[PYTHON] / max(1e-6, cpu_s[PAPER]):.0f}x"])
+    yield "## Against the paper's Algorithm 1 (goals in brackets)"
+    yield ""
+    yield from table(heads, rows)
+
+
+def _corpus(name: str, one: Result) -> Iterator[str]:
+    yield ""
+    yield f"## {name}: {one['documents']:,} documents of {one['mean_tokens']:,} tokens on average"
+    yield ""
+    heads = ["order", "CPU s", "adjacent"]
+    for size, tokens in one["sizes"].items():
+        shown = size if "tokens" in size else f"{size} ({tokens:,} tokens)"
+        heads += [f"within, windows of {shown}", "lowest tenth", "purity", "windows"]
+    rows = []
+    for row in one["rows"]:
+        cells = [row["order"], _cpu(row), _number(row.get("adjacent"))]
+        for found in row["windows"].values():
+            cells += [f"{found['within']:.3f}", f"{found['tenth']:.2f}"]
+            cells += [_number(found["purity"]), f"{found['windows']:,}"]
+        rows.append(cells)
+    yield from table(heads, rows)
+
+
+def _cpu(row: Result) -> str:
+    if row["cpu_s"] is not None:
+        return f"{row['cpu_s']:.3f}"
+    return " ".join(f"{found['cpu_s']:.3f}" for found in row["windows"].values())
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _growth(rows: list[Result]) -> Iterator[str]:
+    yield ""
+    yield "## Growth, on vectors drawn around centres (384 dimensions, windows of 8,192 tokens)"
+    yield ""
+    names = list(rows[0]["stages"])
+    yield "CPU seconds of each stage:"
+    yield ""
+    yield from table(
+        ("documents", *names, "Python / Numba"),
+        [
+            (
+                f"{row['documents']:,}",
+                *(f"{row['stages'][name]:.3f}" if name in row["stages"] else "" for name in names),
+                _faster(row["stages"]),
+            )
+            for row in rows
+        ],
+    )
+    yield ""
+    yield "The step `order_documents`, all at once and in shards of a quarter:"
+    yield ""
+    yield from table(
+        ("documents", "shards", "CPU s", "wall s", "MB", "adjacent", "within", "search"),
+        [
+            (
+                f"{row['documents']:,}",
+                one["shards"],
+                one["cpu_s"],
+                one["wall_s"],
+                f"{one['memory_mb']:,}",
+                f"{one['adjacent']:.3f}",
+                f"{one['within']:.3f}",
+                one["search"],
+            )
+            for row in rows
+            for one in (row["whole"], row["shards"])
+        ],
+    )
+
+
+def _faster(stages: Result) -> str:
+    if "paper in Python" not in stages:
+        return ""
+    return f"{stages['paper in Python'] / max(1e-6, stages['paper']):.0f}x"

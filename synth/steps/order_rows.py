@@ -1,0 +1,225 @@
+"""Rows put in order, as `order_documents` says: between tables and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from synth.algorithms.neighbors import Vectors
+from synth.algorithms.order_figures import Figures, Spread
+from synth.algorithms.ordering import Documents, Ordered, ordered
+from synth.algorithms.spans import Spans, places
+from synth.core import rows
+from synth.core.errors import RecipeError
+from synth.core.rows import Table
+from synth.steps import cells
+from synth.steps.copies import DUPLICATE_OF, named, present_texts, visits
+from synth.steps.entry_lists import listed
+from synth.steps.order_documents import POSITION, WINDOWS, OrderDocuments
+from synth.steps.semantic_dedup import DUPLICATE_COSINE
+from synth.steps.tokens import token_counts
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of rows that were put in order.
+
+    Attributes:
+        kept: Rows that did not drop.
+        windows: Their windows.
+        ends: The vectors of the first and the last, shape (2, dim); zero where there is none.
+        after: Figures of their order.
+        before: Figures of the same rows by their ids.
+        searched: How neighbours were searched.
+        recall: Share of them that was found.
+    """
+
+    kept: int
+    windows: int
+    ends: Vectors
+    after: Figures
+    before: Figures
+    searched: str
+    recall: float
+
+
+def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
+    """Rows in their order, windows numbered from 0, those that dropped behind them.
+
+    Args:
+        step: The step.
+        table: The rows in the order of their ids.
+
+    Raises:
+        EngineError: If a vector is null, zero or not finite, or the tokenizer cannot be loaded.
+        RecipeError: If the column of ``max:`` or of `tokens` does not hold numbers.
+    """
+    vectors = unit_vectors(step, table)
+    texts = pa.nulls(table.num_rows, pa.large_string())
+    if step.keep == "longest" or step.tokenizer is not None:
+        texts = present_texts(table, (step.column,))
+    tokens = _tokens(step, table, texts)
+    if tokens is not None:
+        table = rows.mark_dropped(table, tokens == 0, "no_text")
+        if step.plans_windows and step.overflow == "drop":
+            table = rows.mark_dropped(table, tokens > (step.window_tokens or 0), "too_long")
+    at = np.flatnonzero(table.column("drop_reason").is_null().to_numpy())
+    live = table.take(pa.array(at))
+    documents = Documents(
+        vectors[at],
+        visits(live, texts.take(pa.array(at)), step.keep),
+        None if tokens is None else tokens[at],
+        _codes(step, live),
+    )
+    done = ordered(documents, step.rule)
+    stays = at[done.order]
+    dropped = np.setdiff1d(np.arange(table.num_rows), stays)
+    table = _with_copies(step, table, at, done)
+    table = table.take(pa.array(np.concatenate([stays, dropped])))
+    if step.plans_windows:
+        table = rows.with_column(table, WINDOWS, _windows(done, table.num_rows))
+    elif WINDOWS.name in table.column_names:
+        # What an earlier order planned is not what this one makes.
+        table = rows.with_column(table, WINDOWS, pa.nulls(table.num_rows, WINDOWS.type))
+    return table, _told(done, vectors[stays])
+
+
+def _told(done: Ordered, vectors: Vectors) -> Told:
+    ends = vectors[[0, -1]] if len(vectors) else np.zeros((2, vectors.shape[1]), np.float32)
+    numbers = done.spans.windows if done.spans is not None else np.zeros(0, np.int64)
+    windows = int(numbers.max()) + 1 if len(numbers) else 0
+    return Told(len(done.order), windows, ends, done.after, done.before, done.searched, done.recall)
+
+
+def unit_vectors(step: OrderDocuments, table: Table) -> Vectors:
+    """The embeddings of rows, of length 1.
+
+    Raises:
+        EngineError: If one is null, zero or not finite.
+    """
+    vectors = cells.usable_vectors(table, step.vector)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    units: Vectors = vectors / lengths
+    return units
+
+
+def _tokens(step: OrderDocuments, table: Table, texts: pa.Array) -> Index | None:
+    """Tokens of each row, None where windows do not matter."""
+    if step.tokenizer is not None:
+        return token_counts(step.tokenizer, texts)
+    if step.tokens is None:
+        return None
+    column = table.column(step.tokens)
+    if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
+        raise RecipeError(f"tokens: {step.tokens} must hold whole numbers, not {column.type}")
+    counts = np.asarray(pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), np.int64)
+    return np.maximum(counts, 0)
+
+
+def _codes(step: OrderDocuments, table: Table) -> Index | None:
+    """A number for the source of each row."""
+    if step.source is None:
+        return None
+    codes = table.column(step.source).combine_chunks().dictionary_encode("encode").indices
+    return np.asarray(codes.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _with_copies(step: OrderDocuments, table: Table, at: Index, done: Ordered) -> Table:
+    """The rows, those of `at` that repeat another marked."""
+    if step.dedup_cosine is None:
+        return table
+    of, cosine = np.full(table.num_rows, -1), np.zeros(table.num_rows, np.float32)
+    repeats = done.of >= 0
+    of[at[repeats]], cosine[at] = at[done.of[repeats]], done.cosine
+    ids = table.column("id").combine_chunks()
+    table = rows.with_column(table, DUPLICATE_OF, named(ids, of))
+    values = pa.array(cosine, pa.float32(), mask=of < 0)
+    table = rows.with_column(table, DUPLICATE_COSINE, values)
+    return rows.mark_dropped(table, of >= 0, "semantic_copy")
+
+
+def _windows(done: Ordered, count: int) -> pa.Array:
+    """The windows of each row in order; null in those behind, which dropped."""
+    spans = done.spans or Spans(*(np.zeros(0, np.int64) for _ in Spans._fields))
+    rank = np.full(len(done.of), -1)
+    rank[done.order] = np.arange(len(done.order))
+    of = rank[spans.documents]
+    begins = np.flatnonzero(np.diff(spans.windows, prepend=-1))
+    place = places(np.diff(np.append(begins, len(spans.windows))))
+    order = np.lexsort((spans.starts, spans.windows, of))
+    fields = list(WINDOWS.type.value_type)
+    values = (spans.windows, place, spans.starts, spans.ends)
+    entries = pa.StructArray.from_arrays(
+        [pa.array(one[order], field.type) for one, field in zip(values, fields, strict=True)],
+        fields=fields,
+    )
+    sizes = np.bincount(of, minlength=count)
+    lists = listed(entries, sizes, WINDOWS.type)
+    return pc.if_else(pa.array(np.arange(count) < len(done.order)), lists, None)
+
+
+def moved(table: Table, kept: int, position: int, window: int, *, turned: bool) -> Table:
+    """Ordered rows as they stand among those of other shards.
+
+    Args:
+        table: Rows in order from position and window 0; those that dropped come last.
+        kept: How many did not drop.
+        position: The place of the first.
+        window: The number of the first window.
+        turned: Whether the order is turned round.
+    """
+    if turned:
+        back = np.append(np.arange(kept)[::-1], np.arange(kept, table.num_rows))
+        table = table.take(pa.array(back))
+    place = np.arange(table.num_rows)
+    table = rows.with_column(table, POSITION, pa.array(position + place, mask=place >= kept))
+    if WINDOWS.name not in table.column_names or not window:
+        return table
+    lists = table.column(WINDOWS.name).combine_chunks()
+    entries = pc.list_flatten(lists)
+    fields = list(WINDOWS.type.value_type)
+    parts = [pc.struct_field(entries, field.name) for field in fields]
+    parts[0] = pc.add(parts[0], window)
+    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    shifted = listed(pa.StructArray.from_arrays(parts, fields=fields), sizes, WINDOWS.type)
+    return rows.with_column(table, WINDOWS, pc.if_else(lists.is_valid(), shifted, None))
+
+
+def facts(step: OrderDocuments, told: Sequence[Told]) -> dict[str, str]:
+    """What the ledger says of an order made in one or more shards."""
+    after = reduce(add, (one.after for one in told))
+    # Shards are not cut by id: only where there is one, there is an order by id to compare with.
+    before = told[0].before if len(told) == 1 else None
+    found = {
+        "search": f"{told[0].searched}, recall {min(one.recall for one in told):.3f}",
+        "cosine to the document before": _spread(
+            after.adjacent, before.adjacent if before else None
+        ),
+        "jumps": f"{after.jumps:,} of {max(0, after.documents - 1):,}",
+    }
+    if len(told) > 1:
+        found["shards"] = f"{len(told):,}"
+    if after.windows:
+        found["documents in a window"] = f"{after.parts / after.windows:.1f}"
+        found["cosine within windows"] = _spread(after.within, before.within if before else None)
+    if after.several and step.source is not None:
+        shown = f"{after.one_source / after.several:.1%}"
+        if before is not None and before.several:
+            shown += f", by id {before.one_source / before.several:.1%}"
+        found[f"windows of one {step.source}"] = shown
+    return found
+
+
+def _spread(after: Spread, before: Spread | None) -> str:
+    deciles = " ".join(f"{after.quantile(tenth / 10):.2f}" for tenth in range(1, 10))
+    shown = f"{after.mean:.3f}, deciles {deciles}"
+    return shown if before is None else f"{shown}; by id {before.mean:.3f}"

@@ -1,0 +1,160 @@
+"""Many documents ordered in shards of similar ones, here or on Ray.
+
+A sample of the rows is clustered; clusters are chained, each behind one that is like it, and the
+chain is cut into shards of equal size. Each shard is ordered by itself; on a path it is turned so
+that its ends fit those of its neighbours. Nothing depends on how rows are cut into blocks.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synth.algorithms.clusters import centroids, chained, nearest, shares
+from synth.algorithms.neighbors import Vectors
+from synth.core.rows import Table
+from synth.steps import cells
+from synth.steps.entry_lists import text_keys
+from synth.steps.order_documents import OrderDocuments
+from synth.steps.order_rows import Told, facts, moved, ordered_rows, unit_vectors
+from synth.steps.whole import by_id, with_facts
+
+Index = NDArray[np.int64]
+
+# Clusters for each shard: so many can be shared out evenly.
+_CLUSTERS = 8
+# Rows of the sample for each cluster.
+_SAMPLED = 64
+
+
+class Place(Protocol):
+    """Where functions are run."""
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:  # noqa: ANN401
+        """What the function returns, or a promise of it; of several values a list of them."""
+        ...
+
+    def get(self, promised: list[Any]) -> list[Any]:
+        """The values that were promised."""
+        ...
+
+
+class Here:
+    """This process."""
+
+    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:  # noqa: ANN401, ARG002
+        """What the function returns."""
+        return function(*args)
+
+    def get(self, promised: list[Any]) -> list[Any]:
+        """The same values."""
+        return promised
+
+
+def ordered_in_shards(
+    step: OrderDocuments, blocks: Sequence[Any], count: int, place: Place
+) -> list[Any]:
+    """Tables of all rows, or promises of them, in their order.
+
+    Args:
+        step: The step.
+        blocks: Tables of rows, or promises of them.
+        count: Rows of all blocks.
+        place: Where the work is done.
+    """
+    parts = _cut(step, blocks, count, place) if step.in_shards(count) else [tuple(blocks)]
+    done = [place.run(_shard, step, *part, returns=2) for part in parts]
+    told: list[Told] = place.get([one[1] for one in done])
+    turned = turns([one.ends for one in told]) if step.objective == "path" else [False] * len(told)
+    tables, position, window = [], 0, 0
+    shown = facts(step, told)
+    for (table, _), one, turn in zip(done, told, turned, strict=True):
+        tables.append(place.run(_placed, table, one.kept, position, window, turn, shown))
+        position, window = position + one.kept, window + one.windows
+    return tables
+
+
+def _cut(
+    step: OrderDocuments, blocks: Sequence[Any], count: int, place: Place
+) -> list[tuple[Any, ...]]:
+    """The rows of each shard, as one table for each block."""
+    wanted = -(-count // step.shard_documents) * _CLUSTERS
+    share = min(1.0, wanted * _SAMPLED / count)
+    sampled = place.get([place.run(_sample, block, step, share) for block in blocks])
+    ids = pa.concat_arrays([one for one, _ in sampled])
+    order = pa.compute.array_sort_indices(ids).to_numpy()
+    vectors = np.concatenate([found for _, found in sampled if len(found)])[order]
+    centers = centroids(vectors, wanted, step.seed)
+    centers = centers[chained(centers)]
+    near = [place.run(_clusters, block, step, centers, returns=2) for block in blocks]
+    sizes = np.sum(place.get([one[1] for one in near]), axis=0)
+    of_clusters = shares(sizes, step.shard_documents)
+    shards = int(of_clusters.max()) + 1
+    parts = [
+        place.run(_split, block, own[0], of_clusters, returns=shards)
+        for block, own in zip(blocks, near, strict=True)
+    ]
+    return list(zip(*parts, strict=True)) if shards > 1 else [tuple(one[0] for one in parts)]
+
+
+def _sample(table: Table, step: OrderDocuments, share: float) -> tuple[pa.Array, Vectors]:
+    """Ids and vectors of some rows, drawn by their ids."""
+    ids = table.column("id").combine_chunks().cast(pa.large_string())
+    drawn = np.flatnonzero(text_keys(ids) <= np.uint64(share * (2**64 - 2**11)))
+    return ids.take(pa.array(drawn)), unit_vectors(step, table)[drawn]
+
+
+def _clusters(table: Table, step: OrderDocuments, centers: Vectors) -> tuple[Index, Index]:
+    """The cluster of each row, and the rows of each cluster."""
+    of = nearest(unit_vectors(step, table), centers)
+    return of, np.bincount(of, minlength=len(centers))
+
+
+def _split(table: Table, of: Index, of_clusters: Index) -> list[Table]:
+    """The rows of each shard."""
+    shard = of_clusters[of]
+    return [
+        table.take(pa.array(np.flatnonzero(shard == one)))
+        for one in range(int(of_clusters.max()) + 1)
+    ]
+
+
+def _shard(step: OrderDocuments, *parts: Table) -> tuple[Table, Told]:
+    table = by_id(pa.concat_tables(parts))
+    cells.check_ids(table)
+    return ordered_rows(step, table)
+
+
+def turns(ends: Sequence[Vectors]) -> list[bool]:
+    """Which of several paths to turn round, so that ends that meet are as similar as can be.
+
+    Args:
+        ends: The vectors of the first and the last document of each path, shape (2, dim).
+    """
+    # The best sum so far if a path is not turned and if it is, and what was chosen before.
+    best, chosen = np.zeros(2), list[NDArray[np.int64]]()
+    for before, after in itertools.pairwise(ends):
+        # Not turned, a path ends with its last document and begins with its first.
+        sums = best[:, None] + before[::-1] @ after.T
+        chosen.append(sums.argmax(axis=0))
+        best = sums.max(axis=0)
+    found = [int(best.argmax())] if len(ends) else []
+    for choice in reversed(chosen):
+        found.append(int(choice[found[-1]]))
+    return [bool(one) for one in reversed(found)]
+
+
+def _placed(
+    table: Table,
+    kept: int,
+    position: int,
+    window: int,
+    turned: bool,  # noqa: FBT001
+    shown: dict[str, str],
+) -> Table:
+    return with_facts(moved(table, kept, position, window, turned=turned), shown)
