@@ -84,6 +84,16 @@ def _corpus(name: str, one: Result) -> Iterator[str]:
             cells += [_number(found["purity"]), f"{found['windows']:,}"]
         rows.append(cells)
     yield from table(heads, rows)
+    yield ""
+    yield "All at once and in shards of a quarter, windows of 8 documents:"
+    yield ""
+    yield from table(
+        ("objective", "shards", "adjacent", "within"),
+        [
+            (row["objective"], row["shards"], f"{row['adjacent']:.3f}", f"{row['within']:.3f}")
+            for row in one["shards"]
+        ],
+    )
 
 
 def _cpu(row: Result) -> str:
