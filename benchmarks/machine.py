@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,20 @@ def versions(*packages: str) -> dict[str, str]:
 def load() -> float:
     """Processes that wanted a core in the last minute, on average."""
     return round(os.getloadavg()[0], 1)
+
+
+def made_by(result: Mapping[str, Any]) -> str:
+    """How a result was measured, as the last line of its page.
+
+    Args:
+        result: With ``command``, ``date``, ``machine`` and ``packages``.
+    """
+    computer = result["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
+    return (
+        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
+        f"{computer['memory_gib']} GiB, Python {computer['python']}; {packages}."
+    )
 
 
 def _cpu_model() -> str:

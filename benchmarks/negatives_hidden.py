@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from encoded import ENCODER, encoded
-from machine import machine, versions
+from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
 
@@ -204,13 +204,8 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
                 for row in one["rows"]
             ],
         )
-    computer = result["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
     yield ""
-    yield (
-        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
-        f"Python {computer['python']}; {packages}."
-    )
+    yield made_by(result)
 
 
 if __name__ == "__main__":

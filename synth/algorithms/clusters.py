@@ -67,7 +67,8 @@ def cluster_order(vectors: Vectors, count: int, seed: int) -> Index:
     draw = np.random.default_rng(seed)
     of = nearest(vectors, centroids(vectors, count, seed))
     clusters = draw.permutation(int(of.max()) + 1)
-    return np.lexsort((draw.permutation(len(vectors)), clusters[of]))
+    order: Index = np.lexsort((draw.permutation(len(vectors)), clusters[of]))
+    return order
 
 
 def chained(centers: Vectors) -> Index:
