@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from encoded import ENCODER, Vectors, encoded
-from machine import machine, measured, versions
+from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
 from retrieval_sets import RetrievalSet, read_set
@@ -230,7 +230,7 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         ],
     )
     yield ""
-    yield measured(result)
+    yield made_by(result)
 
 
 def _line(one: dict[str, Any], whole: dict[str, float], passages: int) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,23 @@ def versions(*packages: str) -> dict[str, str]:
     return package_versions(packages)
 
 
-def measured(result: dict[str, Any]) -> str:
-    """The line under a page of results: by what command, when, and on what."""
+def load() -> float:
+    """Processes that wanted a core in the last minute, on average."""
+    return round(os.getloadavg()[0], 1)
+
+
+def made_by(result: Mapping[str, Any]) -> str:
+    """How a result was measured, as the last line of its page.
+
+    Args:
+        result: With ``command``, ``date``, ``machine`` and ``packages``.
+    """
     computer = result["machine"]
     packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
     return (
         f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
-        f"Python {computer['python']}; {packages}."
+        f"{computer['memory_gib']} GiB, Python {computer['python']}; {packages}."
     )
-
-
-def load() -> float:
-    """Processes that wanted a core in the last minute, on average."""
-    return round(os.getloadavg()[0], 1)
 
 
 def _cpu_model() -> str:

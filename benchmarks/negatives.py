@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from machine import load, machine, versions
+from machine import load, machine, made_by, versions
 from markdown_table import table
 from negatives_speed import DEPTH, DIM, KEEP, MARGIN, WAYS
 
@@ -118,12 +118,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         ],
     )
     yield ""
-    computer = result["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
-    yield (
-        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
-        f"{computer['memory_gib']} GiB, Python {computer['python']}; {packages}."
-    )
+    yield made_by(result)
 
 
 if __name__ == "__main__":

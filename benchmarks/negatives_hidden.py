@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from encoded import ENCODER, Vectors, encoded
-from machine import machine, measured, versions
+from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
 from retrieval_sets import RetrievalSet, read_set
@@ -196,7 +196,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
             ],
         )
     yield ""
-    yield measured(result)
+    yield made_by(result)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from bench_cache import cache_folder
-from machine import load, machine, measured, versions
+from machine import load, machine, made_by, versions
 from markdown_table import table
 from retrieval_sets import RetrievalSet, read_set
 from training_runs import KEEP, LEARNING, Training
@@ -232,7 +232,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         lines,
     )
     yield ""
-    yield measured(result)
+    yield made_by(result)
 
 
 if __name__ == "__main__":

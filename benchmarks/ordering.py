@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from machine import load, machine, versions
 from numpy.typing import NDArray
 from ordering_corpora import TOPICS, Corpus, read_corpus
-from ordering_growth import growth
+from ordering_growth import by_step, growth
 from ordering_report import page
 from ordering_rivals import algorithm_1, edges_of, public_code
 
@@ -109,7 +109,19 @@ def compared(near: Near) -> dict[str, Any]:
         "mean_tokens": round(mean),
         "sizes": sizes,
         "rows": rows,
+        "shards": _shards(corpus, round(_DOCUMENTS[0] * mean)),
     }
+
+
+def _shards(corpus: Corpus, size: int) -> list[dict[str, Any]]:
+    """What paths and windows lose in shards of a quarter of the documents."""
+    count = len(corpus.tokens)
+    objectives: tuple[Literal["path", "window"], ...] = ("path", "window")
+    return [
+        {"objective": objective} | by_step(corpus.vectors, corpus.tokens, most, objective, size)
+        for objective in objectives
+        for most in (count, count // 4)
+    ]
 
 
 def orders(near: Near) -> Iterator[tuple[str, tuple[Index, float]]]:

@@ -1,10 +1,17 @@
-"""Times and memory of ordering by the number of documents, and what shards lose."""
+"""Times and memory of ordering by the number of documents, and what shards lose.
+
+Run by `ordering`; each measurement has a process of its own, so that memory is its own too.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +36,7 @@ _COMPILES = 2_000
 # Up to so many documents plain Python is waited for.
 _PYTHON = 200_000
 _EXACT = 200_000
+_WHATS = ("stages", "whole", "shards")
 
 
 def growth(count: int) -> dict[str, Any]:
@@ -38,12 +46,27 @@ def growth(count: int) -> dict[str, Any]:
         count: Documents.
     """
     print(f"{count:,} documents drawn", flush=True)
-    _stages(*drawn(_COMPILES))
-    vectors, tokens = drawn(count)
-    told: dict[str, Any] = {"documents": count, "stages": _stages(vectors, tokens)}
-    told["whole"] = _step(vectors, tokens, count)
-    told["shards"] = _step(vectors, tokens, max(2, count // 4))
+    told: dict[str, Any] = {"documents": count}
+    for what in _WHATS:
+        asked = [sys.executable, __file__, what, str(count)]
+        done = subprocess.run(asked, check=True, capture_output=True, text=True)
+        told[what] = json.loads(done.stdout.splitlines()[-1])
     return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=_WHATS)
+    parser.add_argument("documents", type=int)
+    args = parser.parse_args()
+    for count in (_COMPILES, args.documents):
+        vectors, tokens = drawn(count)
+        if args.what == "stages":
+            told = _stages(vectors, tokens)
+        else:
+            shard = count if args.what == "whole" else count // 4
+            told = by_step(vectors, tokens, shard)
+    print(json.dumps(told))
 
 
 def drawn(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -90,10 +113,14 @@ class _Clock:
         return found
 
 
-def _step(
-    vectors: NDArray[np.float32], tokens: NDArray[np.int64], shard_documents: int
+def by_step(
+    vectors: NDArray[np.float32],
+    tokens: NDArray[np.int64],
+    shard_documents: int,
+    objective: Literal["path", "window"] = "window",
+    window_tokens: int = WINDOW_TOKENS,
 ) -> dict[str, Any]:
-    """The step `order_documents` for windows: seconds, memory beyond its rows, and its figures."""
+    """The step `order_documents`: seconds, memory beyond its rows, and its figures."""
     count = len(vectors)
     table = pa.table(
         {
@@ -104,8 +131,8 @@ def _step(
         }
     )
     step = OrderDocuments(
-        objective="window",
-        window_tokens=WINDOW_TOKENS,
+        objective=objective,
+        window_tokens=window_tokens,
         tokens="tokens",
         neighbors=NEIGHBORS,
         dedup_cosine=None,
@@ -128,3 +155,7 @@ def _step(
 def _memory_mb(name: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from bench_cache import cache_folder
 from loss_statistics import Losses, compared
-from machine import machine, versions
+from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
 from ordering_corpora import TOKENIZER, TOPICS, Corpus, read_corpus
@@ -206,13 +206,8 @@ def page(result: dict[str, Any]) -> Iterator[str]:
                 for order, row in one["orders"].items()
             ],
         )
-    computer = result["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
     yield ""
-    yield (
-        f"`{result['command']}`, {result['date']}. {computer['cpu']}, {computer['cores']} cores, "
-        f"Python {computer['python']}; {packages}."
-    )
+    yield made_by(result)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from machine import made_by
 from markdown_table import table
 
 Result = dict[str, Any]
@@ -17,16 +18,14 @@ PYTHON = "paper, in Python"
 
 def page(result: Result) -> str:
     """All that was measured."""
-    computer = result["machine"]
-    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
     lines = [
         "# Orders of documents",
         "",
         "Every order has the same documents, near copies left out, and their 20 nearest "
         "neighbours. *Adjacent* is the cosine of a document and the one before it; *within* is "
         "the mean cosine of two documents of a window, weighted by the tokens of both, in windows "
-        "of two or more, weighted by their tokens; *purity* is the share of tokens of a window's "
-        "commonest topic.",
+        "of two or more, weighted by their tokens, and in brackets what a tenth of them is below; "
+        "*pure* is the share of tokens of a window that are of its commonest topic.",
         "",
         *_goals(result),
     ]
@@ -36,9 +35,7 @@ def page(result: Result) -> str:
         lines += _growth(result["growth"])
     lines += [
         "",
-        f"`{result['command']}`, {result['date']}, {result['load']} processes wanted a core. "
-        f"{computer['cpu']}, {computer['cores']} cores, {computer['memory_gib']} GiB, Python "
-        f"{computer['python']}; {packages}.",
+        f"{made_by(result)} {result['load']} processes wanted a core.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -75,15 +72,25 @@ def _corpus(name: str, one: Result) -> Iterator[str]:
     heads = ["order", "CPU s", "adjacent"]
     for size, tokens in one["sizes"].items():
         shown = size if "tokens" in size else f"{size} ({tokens:,} tokens)"
-        heads += [f"within, windows of {shown}", "lowest tenth", "purity", "windows"]
+        heads.append(f"windows of {shown}")
     rows = []
     for row in one["rows"]:
         cells = [row["order"], _cpu(row), _number(row.get("adjacent"))]
         for found in row["windows"].values():
-            cells += [f"{found['within']:.3f}", f"{found['tenth']:.2f}"]
-            cells += [_number(found["purity"]), f"{found['windows']:,}"]
+            purity = "" if found["purity"] is None else f", {found['purity']:.2f} pure"
+            cells.append(f"{found['within']:.3f} ({found['tenth']:.2f}{purity})")
         rows.append(cells)
     yield from table(heads, rows)
+    yield ""
+    yield "All at once and in shards of a quarter, windows of 8 documents:"
+    yield ""
+    yield from table(
+        ("objective", "shards", "adjacent", "within"),
+        [
+            (row["objective"], row["shards"], f"{row['adjacent']:.3f}", f"{row['within']:.3f}")
+            for row in one["shards"]
+        ],
+    )
 
 
 def _cpu(row: Result) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from loss_statistics import Losses, compared, interval
 from ordering import purity
 from ordering_corpora import passages
+from ordering_report import page
 from ordering_rivals import algorithm_1, edges_of, public_code
 
 from synth.algorithms import graph as graphs
@@ -141,3 +144,8 @@ def test_an_interval_holds_the_mean_and_narrows_with_more_groups() -> None:
         assert low < values.mean() < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 5
+
+
+def test_the_page_of_results_is_made_of_its_figures() -> None:
+    path = Path(__file__).parents[2] / "benchmarks" / "results" / "ordering.json"
+    assert page(json.loads(path.read_text())) == path.with_suffix(".md").read_text()
