@@ -102,9 +102,14 @@ def parse(head: PromptHead, completion: Completion) -> Parsed:
 def _parse_choices(head: PromptHead, choices: Mapping[str, float], text: str) -> Parsed:
     """The mean of what the choices count, by their probabilities."""
     try:
-        shares: dict[str, float] = orjson.loads(text) if text else {}
+        told = orjson.loads(text) if text else {}
     except orjson.JSONDecodeError:
         return Parsed(failure="reply_not_json")
+    shares = {
+        choice: share
+        for choice, share in (told.items() if isinstance(told, dict) else ())
+        if choice in choices and isinstance(share, float | int) and share > 0
+    }
     total = sum(shares.values())
     if total < _LEAST_CHOSEN:
         return Parsed(failure="no_choice")

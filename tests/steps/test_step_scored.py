@@ -203,3 +203,11 @@ def test_a_prompt_that_makes_scores_says_how() -> None:
     plain = "---\npurpose: Grade.\nneeds: [query]\nmakes: scores\n---\n{{ query }} {{ passage }}\n"
     with pytest.raises(RecipeError, match="needs `choices`"):
         parse_prompt("grade", plain, "grade.md")
+
+
+@pytest.mark.parametrize(
+    "reply", ["[]", "7", '{"maybe": 0.9}', '{"yes": "a lot"}', "{", '{"no": -1}']
+)
+def test_what_is_no_weighing_of_choices_gives_no_score(reply: str) -> None:
+    out = answered(task(), retrieval(("q", ["a heron"], [])), {"a heron": reply})
+    assert out["drop_reason"][0].as_py() in ("no_choice", "reply_not_json")
