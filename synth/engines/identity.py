@@ -28,6 +28,8 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # stands every 5 MB, and the smallest matrix of a 7B model that is ever trained alone has 8 MB.
 _HASHED_WHOLE_BYTES = 8 << 20
 _BLOCKS, _BLOCK_BYTES = 1024, 4096
+# One of these is in the folder of any model or tokenizer.
+_OF_A_MODEL = ("config.json", "modules.json", "*.gguf", "tokenizer*", "vocab*", "*.safetensors")
 
 
 def identity(spec: ModelSpec) -> str:
@@ -82,6 +84,12 @@ def weights_of(model: str, revision: str | None) -> str:
         return f"{package}=={version(package)}"
     folder = _folder(model)
     if folder is not None:
+        # Else all that lies in a wrong folder would be read.
+        if not any(next(folder.glob(name), None) for name in _OF_A_MODEL):
+            raise EngineError(
+                f"the folder {model!r} holds no model: it has no config.json, tokenizer or "
+                "GGUF file; give the folder in which these are"
+            )
         return f"files:{_hash_folder(folder)}"
     if model.startswith(("bundled/", ".", "/", "~")) or not _HUB_ID.fullmatch(model):
         known = ", ".join(sorted(BUNDLED))

@@ -250,3 +250,9 @@ def test_a_variable_that_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("VLLM_LOGGING_LEVEL", raising=False)
     assert environment()["VLLM_CPU_KVCACHE_SPACE"] == "7"
     assert environment()["VLLM_LOGGING_LEVEL"] == "WARNING"
+
+
+def test_a_folder_without_a_model_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no weights here")
+    with pytest.raises(EngineError, match=r"holds no model: it has no config\.json"):
+        weights_of(str(tmp_path), None)

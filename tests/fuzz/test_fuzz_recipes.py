@@ -231,10 +231,10 @@ def damaged(text: str, draw: Random, *, prompt: bool) -> str:
     if draw.random() < 0.4:
         head, body = (text[4:].split("\n---\n", 1)) if prompt else (text, "")
         tree = copy.deepcopy(tree_of(head))
-        for _ in range(changes):
-            if places(tree):
-                draw.choice(ON_TREE)(draw, tree)
         with contextlib.suppress(ValueError, RecursionError):  # a tree that holds itself
+            for _ in range(changes):
+                if places(tree):
+                    draw.choice(ON_TREE)(draw, tree)
             head = json.dumps(tree, indent=1, ensure_ascii=draw.random() < 0.5)  # JSON is YAML too
         return f"---\n{head}\n---\n{body}" if prompt else head
     lines = text.split("\n")
