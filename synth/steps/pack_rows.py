@@ -61,6 +61,22 @@ class Chunk(NamedTuple):
     came: Index
 
 
+class _Plan(NamedTuple):
+    """Where every token goes.
+
+    Attributes:
+        table: The documents as they follow each other, with their row among those of all blocks.
+        spans: The windows.
+        bounds: The first row of each block, and the number of all.
+        facts: What the ledger says of the windows; any table of them may be the only one.
+    """
+
+    table: Table
+    spans: Spans
+    bounds: Index
+    facts: dict[str, str]
+
+
 def packed_blocks(step: Pack, blocks: Sequence[Value], tasks: Tasks) -> list[Value]:
     """Tables of dropped documents and of windows, or promises of them.
 
@@ -85,16 +101,15 @@ def packed_blocks(step: Pack, blocks: Sequence[Value], tasks: Tasks) -> list[Val
     stands = np.zeros(len(row), np.bool_)
     stands[row[spans.documents]] = True
     left_out = "not_planned" if is_planned(table) else "too_long"
+    plan = _Plan(table, spans, bounds, facts(spans, counts, step.window_tokens))
     dropped = [
-        tasks.run(_dropped, step, block, one[1], stands[begin:end], left_out)
+        tasks.run(_dropped, step, block, one[1], stands[begin:end], left_out, plan.facts)
         for block, one, (begin, end) in zip(
             blocks, counted, itertools.pairwise(bounds), strict=True
         )
     ]
-    shown = facts(spans, counts, step.window_tokens)
-    first = tasks.run(with_facts, dropped[0], shown)
     tokens = [one[0] for one in counted]
-    return [first, *dropped[1:], *_windows(step, table, spans, bounds, tokens, blocks[0], tasks)]
+    return [*dropped, *_windows(step, plan, tokens, blocks[0], tasks)]
 
 
 def _counted(step: Pack, table: Table) -> tuple[Tokens, Table]:
@@ -114,7 +129,12 @@ def is_planned(table: Table) -> bool:
 
 
 def _dropped(
-    step: Pack, table: Table, known: Table, stands: NDArray[np.bool_], left_out: str
+    step: Pack,
+    table: Table,
+    known: Table,
+    stands: NDArray[np.bool_],
+    left_out: str,
+    told: dict[str, str],
 ) -> Table:
     """The documents of a block that stand in no window, with the columns of windows, null."""
     schema = _schema(step, table)
@@ -124,7 +144,8 @@ def _dropped(
         if field.name not in table.column_names:
             table = rows.with_column(table, field, pa.nulls(table.num_rows, field.type))
     fresh = pa.array(np.zeros(table.num_rows, np.bool_))
-    return rows.with_column(table, IS_NEW, fresh).select(schema.names).cast(schema)
+    table = rows.with_column(table, IS_NEW, fresh).select(schema.names).cast(schema)
+    return with_facts(table, told)
 
 
 def _schema(step: Pack, table: Table) -> Schema:
@@ -133,20 +154,15 @@ def _schema(step: Pack, table: Table) -> Schema:
 
 
 def _windows(
-    step: Pack,
-    table: Table,
-    spans: Spans,
-    bounds: Index,
-    tokens: Sequence[Value],
-    block: Value,
-    tasks: Tasks,
+    step: Pack, plan: _Plan, tokens: Sequence[Value], block: Value, tasks: Tasks
 ) -> list[Value]:
     """The rows of each chunk of windows."""
+    spans, bounds = plan.spans, plan.bounds
     if not len(spans.windows):
         return []
     size = 1 + _CHUNK_TOKENS // step.window_tokens
     chunks = 1 + int(spans.windows[-1]) // size
-    row = table.column(_ROW).to_numpy()[spans.documents]
+    row = plan.table.column(_ROW).to_numpy()[spans.documents]
     of_block = np.searchsorted(bounds, row, side="right") - 1
     ends = np.searchsorted(spans.windows, size * np.arange(chunks + 1))
     left = []
@@ -159,7 +175,7 @@ def _windows(
         )
         left.append(tasks.run(_left, one, where, np.searchsorted(parts, ends), returns=chunks))
     made = []
-    ids = table.column("id").combine_chunks()
+    ids = plan.table.column("id").combine_chunks()
     for number, (begin, end) in enumerate(itertools.pairwise(ends.tolist())):
         own = slice(begin, end)
         chunk = Chunk(
@@ -171,7 +187,7 @@ def _windows(
             np.argsort(np.argsort(of_block[own], kind="stable")),
         )
         pieces = [one[number] for one in left]
-        made.append(tasks.run(_rows, step, block, chunk, *pieces))
+        made.append(tasks.run(_rows, step, block, chunk, plan.facts, *pieces))
     return made
 
 
@@ -188,7 +204,13 @@ def _left(tokens: Tokens, where: Spans, ends: Index) -> list[NDArray[np.int32]]:
     return found
 
 
-def _rows(step: Pack, block: Table, chunk: Chunk, *pieces: NDArray[np.int32]) -> Table:
+def _rows(
+    step: Pack,
+    block: Table,
+    chunk: Chunk,
+    told: dict[str, str],
+    *pieces: NDArray[np.int32],
+) -> Table:
     """The windows of a chunk as rows with the columns of a block."""
     sizes = np.empty(len(chunk.tokens), np.int64)
     sizes[chunk.came] = chunk.tokens
@@ -220,7 +242,7 @@ def _rows(step: Pack, block: Table, chunk: Chunk, *pieces: NDArray[np.int32]) ->
         made[field.name].cast(field.type) if field.name in made else pa.nulls(count, field.type)
         for field in schema
     ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return with_facts(pa.Table.from_arrays(columns, schema=schema), told)
 
 
 def _ids(windows: Windows, chunk: Chunk) -> pa.Array:

@@ -185,8 +185,10 @@ def test_windows_are_made_on_ray_as_here(letters: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(pack, "_IN_ONE_TASK", 10)
     step, table = asked(letters, 6, shuffle=True), mixed_documents(40)
     parts = ray.data.from_arrow([table.slice(20), table.slice(0, 20)])
-    found = pa.concat_tables(ray.get(step.apply(parts, {}).to_arrow_refs()))
-    assert by_id(found).equals(by_id(in_order(step, table)))
+    made = ray.get(step.apply(parts, {}).to_arrow_refs())
+    expected = in_order(step, table)
+    assert by_id(pa.concat_tables(made)).equals(by_id(expected))
+    assert all(facts_of(one) == facts_of(expected) for one in made)
 
 
 @pytest.mark.parametrize("output", get_args(Pack.model_fields["output"].annotation))
