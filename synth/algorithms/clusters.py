@@ -86,11 +86,13 @@ def shares(sizes: Index, most: int) -> Index:
         most: Members of a share, but for what whole clusters add.
 
     Returns:
-        The share of each cluster, rising from 0.
+        The share of each cluster, rising from 0; each has a member, if there is any.
     """
     total = int(sizes.sum())
     count = max(1, -(-total // most))
     middles = np.cumsum(sizes) - sizes / 2
     found = np.minimum((middles * count / max(1, total)).astype(np.int64), count - 1)
-    numbers: Index = np.unique(found, return_inverse=True)[1].reshape(-1)
+    # A share without members is none.
+    present = np.unique(found[sizes > 0])
+    numbers: Index = np.searchsorted(present, np.minimum(found, present.max(initial=0)))
     return numbers

@@ -15,6 +15,7 @@ from synth.core.step import Column, Fields
 from synth.steps.copies import DUPLICATE_OF, Keep, ranked_by
 from synth.steps.generate import ANY
 from synth.steps.semantic_dedup import DUPLICATE_COSINE
+from synth.steps.tasks import Here
 from synth.steps.whole import OneTaskStep, in_one_task
 
 if TYPE_CHECKING:
@@ -154,9 +155,12 @@ class OrderDocuments(OneTaskStep):
         """All rows; many of them shard by shard."""
         if not self.in_shards(dataset.count()):
             return in_one_task(self, dataset, tables)
-        from synth.steps.order_on_ray import order_on_ray
+        from synth.steps.copies_on_ray import as_dataset
+        from synth.steps.order_shards import ordered_in_shards
+        from synth.steps.ray_tasks import RayTasks
 
-        return order_on_ray(self, dataset)
+        blocks = dataset.to_arrow_refs()
+        return as_dataset(ordered_in_shards(self, blocks, dataset.count(), RayTasks()))
 
     def whole(self, table: Table) -> Table:
         """The same rows in their new order.
@@ -170,7 +174,6 @@ class OrderDocuments(OneTaskStep):
             SourceError: If two rows have one id.
             RecipeError: If the column of ``max:`` or of `tokens` does not hold numbers.
         """
-        from synth.steps.order_shards import Here, ordered_in_shards
+        from synth.steps.order_shards import ordered_in_shards
 
-        count = table.num_rows
-        return pa.concat_tables(ordered_in_shards(self, [table], count, Here()))
+        return pa.concat_tables(ordered_in_shards(self, [table], table.num_rows, Here()))

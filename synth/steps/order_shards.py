@@ -8,8 +8,7 @@ that its ends fit those of its neighbours. Nothing depends on how rows are cut i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +21,7 @@ from synth.steps import cells
 from synth.steps.entry_lists import text_keys
 from synth.steps.order_documents import OrderDocuments
 from synth.steps.order_rows import Told, facts, moved, ordered_rows, unit_vectors
+from synth.steps.tasks import Tasks, Value
 from synth.steps.whole import by_id, with_facts
 
 Index = NDArray[np.int64]
@@ -32,74 +32,50 @@ _CLUSTERS = 8
 _SAMPLED = 64
 
 
-class Place(Protocol):
-    """Where functions are run."""
-
-    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:  # noqa: ANN401
-        """What the function returns, or a promise of it; of several values a list of them."""
-        ...
-
-    def get(self, promised: list[Any]) -> list[Any]:
-        """The values that were promised."""
-        ...
-
-
-class Here:
-    """This process."""
-
-    def run(self, function: Callable[..., Any], *args: Any, returns: int = 1) -> Any:  # noqa: ANN401, ARG002
-        """What the function returns."""
-        return function(*args)
-
-    def get(self, promised: list[Any]) -> list[Any]:
-        """The same values."""
-        return promised
-
-
 def ordered_in_shards(
-    step: OrderDocuments, blocks: Sequence[Any], count: int, place: Place
-) -> list[Any]:
+    step: OrderDocuments, blocks: Sequence[Value], count: int, tasks: Tasks
+) -> list[Value]:
     """Tables of all rows, or promises of them, in their order.
 
     Args:
         step: The step.
         blocks: Tables of rows, or promises of them.
         count: Rows of all blocks.
-        place: Where the work is done.
+        tasks: Where the work is done.
     """
-    parts = _cut(step, blocks, count, place) if step.in_shards(count) else [tuple(blocks)]
-    done = [place.run(_shard, step, *part, returns=2) for part in parts]
-    told: list[Told] = place.get([one[1] for one in done])
+    parts = _cut(step, blocks, count, tasks) if step.in_shards(count) else [tuple(blocks)]
+    done = [tasks.run(_shard, step, *part, returns=2) for part in parts]
+    told: list[Told] = tasks.get([one[1] for one in done])
     turned = turns([one.ends for one in told]) if step.objective == "path" else [False] * len(told)
     tables, position, window = [], 0, 0
     shown = facts(step, told)
     for (table, _), one, turn in zip(done, told, turned, strict=True):
-        tables.append(place.run(_placed, table, one.kept, position, window, turn, shown))
+        tables.append(tasks.run(_placed, table, one.kept, position, window, turn, shown))
         position, window = position + one.kept, window + one.windows
     return tables
 
 
 def _cut(
-    step: OrderDocuments, blocks: Sequence[Any], count: int, place: Place
-) -> list[tuple[Any, ...]]:
+    step: OrderDocuments, blocks: Sequence[Value], count: int, tasks: Tasks
+) -> list[tuple[Value, ...]]:
     """The rows of each shard, as one table for each block."""
     wanted = -(-count // step.shard_documents) * _CLUSTERS
     share = min(1.0, wanted * _SAMPLED / count)
-    sampled = place.get([place.run(_sample, block, step, share) for block in blocks])
+    sampled = tasks.get([tasks.run(_sample, block, step, share) for block in blocks])
     ids = pa.concat_arrays([one for one, _ in sampled])
     order = pa.compute.array_sort_indices(ids).to_numpy()
     vectors = np.concatenate([found for _, found in sampled if len(found)])[order]
     centers = centroids(vectors, wanted, step.seed)
     centers = centers[chained(centers)]
-    near = [place.run(_clusters, block, step, centers, returns=2) for block in blocks]
-    sizes = np.sum(place.get([one[1] for one in near]), axis=0)
+    near = [tasks.run(_clusters, block, step, centers, returns=2) for block in blocks]
+    sizes = np.sum(tasks.get([one[1] for one in near]), axis=0)
     of_clusters = shares(sizes, step.shard_documents)
     shards = int(of_clusters.max()) + 1
     parts = [
-        place.run(_split, block, own[0], of_clusters, returns=shards)
+        tasks.run(_split, block, own[0], of_clusters, returns=shards)
         for block, own in zip(blocks, near, strict=True)
     ]
-    return list(zip(*parts, strict=True)) if shards > 1 else [tuple(one[0] for one in parts)]
+    return list(zip(*parts, strict=True))
 
 
 def _sample(table: Table, step: OrderDocuments, share: float) -> tuple[pa.Array, Vectors]:

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt
 
-from synth.core import rows
 from synth.core.errors import RecipeError
-from synth.core.ids import content_id
 from synth.core.rows import Table
 from synth.core.step import Column, Fields
-from synth.steps import cells
-from synth.steps.copies import present_texts
-from synth.steps.entry_lists import begins, listed
-from synth.steps.order_documents import POSITION, WINDOWS, OrderDocuments
-from synth.steps.tokens import load_tokenizer, tokens_of
-from synth.steps.whole import IS_NEW, OneTaskStep, with_facts
+from synth.steps.order_documents import POSITION, OrderDocuments
+from synth.steps.tasks import Here
+from synth.steps.whole import OneTaskStep, in_one_task
 
 if TYPE_CHECKING:
-    from synth.algorithms.packing import Windows
+    from ray.data import Dataset
+
     from synth.algorithms.spans import Spans
 
 _NUMBERS = pa.list_(pa.int32())
-_DOC_IDS = pa.list_(pa.string())
-# Windows that become rows at once: offsets of 32 bits end at 2 billion tokens.
-_BLOCK = 16_384
-
-Index = NDArray[np.int64]
+# More documents are not brought together in one process.
+_IN_ONE_TASK = 100_000
+_OVERFLOW_IS_PLANNED = (
+    "order_documents has planned these windows; set `overflow` there and leave it out here"
+)
 
 
 class Pack(OneTaskStep):
@@ -90,7 +84,7 @@ class Pack(OneTaskStep):
         return (
             pa.field(self.column, pa.string()),
             *ids,
-            pa.field("doc_ids", _DOC_IDS),
+            pa.field("doc_ids", pa.list_(pa.string())),
             pa.field("starts", _NUMBERS),
             pa.field("ends", _NUMBERS),
             POSITION,
@@ -112,6 +106,16 @@ class Pack(OneTaskStep):
                 )
         return None
 
+    def apply(self, dataset: Dataset, tables: Mapping[str, Dataset]) -> Dataset:
+        """All rows; the documents of many stay apart, and only what windows need of them meets."""
+        if dataset.count() <= _IN_ONE_TASK:
+            return in_one_task(self, dataset, tables)
+        from synth.steps.copies_on_ray import as_dataset
+        from synth.steps.pack_rows import packed_blocks
+        from synth.steps.ray_tasks import RayTasks
+
+        return as_dataset(packed_blocks(self, dataset.to_arrow_refs(), RayTasks()))
+
     def whole(self, table: Table) -> Table:
         """Dropped documents and then windows, which are true in the column `IS_NEW`.
 
@@ -123,37 +127,29 @@ class Pack(OneTaskStep):
             SourceError: If two rows have one id.
             RecipeError: If windows were planned for other tokens or another `window_tokens`.
         """
-        from synth.algorithms.packing import filled, shuffled
+        from synth.steps.pack_rows import packed_blocks
 
-        cells.check_ids(table)
-        if POSITION.name in table.column_names:
-            table = table.sort_by([(POSITION.name, "ascending"), ("id", "ascending")])
-        tokens = tokens_of(self.tokenizer, present_texts(table, (self.column,)))
-        spans = self._spans(table, tokens.counts)
-        spans = shuffled(spans, self.seed) if self.shuffle else spans
-        of_document = np.cumsum(tokens.counts) - tokens.counts
-        separator = load_tokenizer(self.tokenizer).eos_token_id
-        windows = filled(spans, tokens.ids, of_document, separator)
-        schema = rows.with_fields(table.schema, [*self.adds(), IS_NEW])
-        made = self._rows(windows, spans, table.column("id").combine_chunks(), schema)
-        dropped = self._dropped(table, spans, tokens.counts)
-        out = pa.concat_tables([_with_columns(dropped, schema), *made])
-        return with_facts(out, _facts(windows, spans, tokens.counts, self.window_tokens))
+        return pa.concat_tables(packed_blocks(self, [table], Here()))
 
-    def _spans(self, table: Table, counts: Index) -> Spans:
+    def spans(self, table: Table, counts: NDArray[np.int64]) -> Spans:
         """The windows that were planned, or those that documents make in their order.
+
+        Args:
+            table: The documents' ids, and their windows where these were planned.
+            counts: Tokens of each document, shape (documents,).
 
         Raises:
             RecipeError: If the plan does not fit.
         """
         from synth.algorithms.spans import packed
+        from synth.steps.pack_rows import is_planned, planned
 
-        if not _is_planned(table):
+        if not is_planned(table):
             order = np.arange(table.num_rows)
             return packed(order, counts, self.window_tokens, self.overflow or "split")
         if self.overflow is not None:
             raise RecipeError(_OVERFLOW_IS_PLANNED)
-        spans = _planned(table)
+        spans = planned(table)
         beyond = np.flatnonzero(spans.ends > counts[spans.documents])
         if len(beyond):
             row = table.column("id")[int(spans.documents[beyond[0]])].as_py()
@@ -161,131 +157,10 @@ class Pack(OneTaskStep):
                 f"windows were planned for more tokens than row {row!r} has; give pack and "
                 "order_documents the same `tokenizer` and `column`"
             )
-        loads = np.bincount(spans.windows, spans.tokens + 1) - 1 if len(spans.windows) else counts
-        if len(loads) and loads.max() > self.window_tokens:
+        most = int(np.bincount(spans.windows, spans.tokens + 1).max(initial=1)) - 1
+        if most > self.window_tokens:
             raise RecipeError(
-                f"windows of {int(loads.max())} tokens were planned, but `window_tokens` is "
+                f"windows of {most} tokens were planned, but `window_tokens` is "
                 f"{self.window_tokens}; give pack and order_documents the same"
             )
         return spans
-
-    def _dropped(self, table: Table, spans: Spans, counts: Index) -> Table:
-        """The documents that stand in no window, with the reason."""
-        stands = np.zeros(table.num_rows, np.bool_)
-        stands[spans.documents] = True
-        table = rows.mark_dropped(table, counts == 0, "no_text")
-        left_out = "not_planned" if _is_planned(table) else "too_long"
-        table = rows.mark_dropped(table, ~stands, left_out)
-        return table.filter(pa.array(~stands))
-
-    def _rows(
-        self, windows: Windows, spans: Spans, ids: pa.Array, schema: rows.Schema
-    ) -> Iterator[Table]:
-        """The windows as rows."""
-        count = len(windows.begins) - 1
-        for at in range(0, count, _BLOCK):
-            end = min(count, at + _BLOCK)
-            tokens = slice(windows.begins[at], windows.begins[end])
-            parts = slice(windows.parts[at], windows.parts[end])
-            sizes = np.diff(windows.begins[at : end + 1])
-            counts = np.diff(windows.parts[at : end + 1])
-            starts = windows.starts[parts]
-            named = ids.take(pa.array(spans.documents[parts])).cast(pa.string())
-            input_ids = listed(pa.array(windows.ids[tokens]), sizes, _NUMBERS)
-            made = {
-                "id": self._ids(input_ids, listed(named, counts, _DOC_IDS), spans.starts[parts]),
-                "doc_ids": listed(named, counts, _DOC_IDS),
-                "starts": listed(pa.array(starts, pa.int32()), counts, _NUMBERS),
-                "ends": listed(
-                    pa.array(starts + spans.tokens[parts], pa.int32()), counts, _NUMBERS
-                ),
-                POSITION.name: pa.array(np.arange(at, end)),
-                IS_NEW.name: pa.array(np.ones(end - at, np.bool_)),
-            }
-            if self.output != "tokens":
-                made[self.column] = self._texts(input_ids)
-            if self.output != "text":
-                made["input_ids"] = input_ids
-            columns = [
-                made[field.name].cast(field.type)
-                if field.name in made
-                else pa.nulls(end - at, field.type)
-                for field in schema
-            ]
-            yield pa.Table.from_arrays(columns, schema=schema)
-
-    def _texts(self, input_ids: pa.Array) -> pa.Array:
-        tokenizer = load_tokenizer(self.tokenizer)
-        return pa.array(
-            [
-                tokenizer.decode(one.as_py(), clean_up_tokenization_spaces=False)
-                for one in input_ids
-            ],
-            pa.string(),
-        )
-
-    def _ids(self, input_ids: pa.Array, doc_ids: pa.Array, starts: Index) -> pa.Array:
-        """An id of each window from its tokens and the places they come from."""
-        found, part = [], 0
-        for one, documents in zip(input_ids, doc_ids, strict=True):
-            tokens = hashlib.blake2b(one.values.to_numpy().tobytes(), digest_size=16).hexdigest()
-            named = documents.as_py()
-            offsets = starts[part : part + len(named)].tolist()
-            part += len(named)
-            of = [word for pair in zip(named, offsets, strict=True) for word in pair]
-            found.append(content_id("window", tokens, *of))
-        return pa.array(found, pa.string())
-
-
-_OVERFLOW_IS_PLANNED = (
-    "order_documents has planned these windows; set `overflow` there and leave it out here"
-)
-
-
-def _is_planned(table: Table) -> bool:
-    """Whether rows say in which windows they stand."""
-    at = table.schema.get_field_index(WINDOWS.name)
-    if at < 0 or table.schema.field(at).type != WINDOWS.type:
-        return False
-    return bool(table.column(at).null_count < table.num_rows)
-
-
-def _planned(table: Table) -> Spans:
-    """The windows that `order_documents` has planned."""
-    from synth.algorithms.spans import Spans
-
-    lists = table.column(WINDOWS.name).combine_chunks()
-    documents = np.repeat(np.arange(table.num_rows), np.diff(begins(lists)))
-    entries = pc.list_flatten(lists)
-    number, place, start, end = (
-        pc.struct_field(entries, field.name).to_numpy(zero_copy_only=False).astype(np.int64)
-        for field in WINDOWS.type.value_type
-    )
-    order = np.lexsort((place, number))
-    return Spans(number[order], documents[order], start[order], end[order])
-
-
-def _with_columns(dropped: Table, schema: rows.Schema) -> Table:
-    """The dropped rows with every column of `schema`: not new, and null where they have none."""
-    for field in schema:
-        if field.name not in dropped.column_names:
-            values = pa.nulls(dropped.num_rows, field.type)
-            dropped = rows.with_column(dropped, field, values)
-    fresh = pa.array(np.zeros(dropped.num_rows, np.bool_))
-    return rows.with_column(dropped, IS_NEW, fresh).select(schema.names).cast(schema)
-
-
-def _facts(windows: Windows, spans: Spans, counts: Index, size: int) -> dict[str, str]:
-    """What the ledger says of the windows."""
-    count, tokens, packed = len(windows.begins) - 1, int(counts.sum()), int(spans.tokens.sum())
-    if not count:
-        return {}
-    parts = np.bincount(spans.documents, minlength=len(counts))
-    found = {
-        "tokens in windows": f"{len(windows.ids) / (count * size):.1%} of {count:,} x {size:,}",
-        "documents in a window": f"{len(spans.documents) / count:.1f}",
-        "documents cut": f"{int((parts > 1).sum()):,} of {int((parts > 0).sum()):,}",
-    }
-    if packed < tokens:
-        found["tokens left out"] = f"{tokens - packed:,} of {tokens:,}"
-    return found

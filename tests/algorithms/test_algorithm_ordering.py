@@ -117,8 +117,8 @@ def test_chained_centroids_are_each_there_once() -> None:
 def test_shares_are_consecutive_and_hold_about_as_many(sizes: list[int], most: int) -> None:
     found = shares(np.array(sizes), most)
     assert (np.diff(found) >= 0).all()
-    assert set(found.tolist()) == set(range(int(found.max()) + 1))
     loads = np.bincount(found, sizes)
+    assert (loads > 0).all() or not any(sizes)
     assert loads.max() <= most + 2 * max(sizes)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -270,16 +269,6 @@ def test_an_order_by_window_plans_more_similar_windows_than_a_path_makes() -> No
 # Shards, here and on Ray.
 
 
-@pytest.fixture(scope="module")
-def _ray() -> Iterator[None]:
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
-    yield
-    ray.shutdown()
-
-
 @pytest.mark.parametrize("objective", ["path", "window"])
 def test_an_order_in_shards_holds_every_document_once(objective: str) -> None:
     more = WINDOW | {"objective": objective}
@@ -314,7 +303,7 @@ def test_copies_drop_in_shards_too() -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("_ray")
+@pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize("more", [{"objective": "path"}, WINDOW], ids=["path", "window"])
 def test_rows_on_ray_are_ordered_as_here(more: dict[str, Any]) -> None:
     step, table = asked(**more, shard_documents=70), drawn(200)
@@ -326,7 +315,16 @@ def test_rows_on_ray_are_ordered_as_here(more: dict[str, Any]) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("_ray")
+@pytest.mark.usefixtures("ray_session")
+def test_documents_that_are_all_of_one_shard_are_ordered_on_ray() -> None:
+    step, table = asked(shard_documents=20), documents([[1, 1]] * 50)
+    blocks = [table.slice(0, 30), table.slice(30)]
+    found = pa.concat_tables(ray.get(step.apply(ray.data.from_arrow(blocks), {}).to_arrow_refs()))
+    assert found.equals(in_order(step, table))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_session")
 def test_a_broken_vector_on_ray_is_named() -> None:
     vectors = np.ones((50, 2))
     vectors[7] = 0

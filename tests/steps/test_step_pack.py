@@ -6,6 +6,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -15,10 +16,11 @@ from synth.core import rows
 from synth.core.bundled import bundled_folder, bundled_package
 from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.rows import Table
-from synth.steps import OrderDocuments, Pack
+from synth.steps import OrderDocuments, Pack, pack, pack_rows
 from synth.steps.order_documents import WINDOWS
+from synth.steps.tasks import Here
 from synth.steps.tokens import load_tokenizer
-from synth.steps.whole import facts_of, in_order
+from synth.steps.whole import by_id, facts_of, in_order
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +157,38 @@ def test_windows_come_in_random_order_and_stay_themselves(letters: str) -> None:
     assert not mixed[0]["id"].equals(plain["id"])
     assert sorted(mixed[0]["id"].to_pylist()) == sorted(plain["id"].to_pylist())
     assert mixed[0]["position"].to_pylist() == list(range(40))
+
+
+def mixed_documents(count: int) -> Table:
+    texts = ("abcdefgh"[at % 8] * (at % 11) for at in range(count))
+    return documents(*texts, position=list(range(count))[::-1])
+
+
+@pytest.mark.parametrize("overflow", ["split", "own_window", "drop"])
+def test_rows_do_not_depend_on_the_blocks_of_documents_or_the_chunks_of_windows(
+    letters: str, overflow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, table = asked(letters, 6, overflow=overflow, shuffle=True), mixed_documents(40)
+    whole = in_order(step, table)
+    monkeypatch.setattr(pack_rows, "_CHUNK_TOKENS", 12)
+    blocks = [table.slice(at, 7) for at in range(0, 40, 7)][::-1]
+    found = pa.concat_tables(pack_rows.packed_blocks(step, blocks, Here()))
+    assert by_id(found).equals(by_id(whole))
+    assert facts_of(found) == facts_of(whole)
+    made = found.filter(found["_new"])
+    assert made["position"].to_pylist() == list(range(made.num_rows))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_session")
+def test_windows_are_made_on_ray_as_here(letters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "_IN_ONE_TASK", 10)
+    step, table = asked(letters, 6, shuffle=True), mixed_documents(40)
+    parts = ray.data.from_arrow([table.slice(20), table.slice(0, 20)])
+    made = ray.get(step.apply(parts, {}).to_arrow_refs())
+    expected = in_order(step, table)
+    assert by_id(pa.concat_tables(made)).equals(by_id(expected))
+    assert all(facts_of(one) == facts_of(expected) for one in made)
 
 
 @pytest.mark.parametrize("output", get_args(Pack.model_fields["output"].annotation))
