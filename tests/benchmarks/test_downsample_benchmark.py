@@ -40,7 +40,7 @@ def test_a_page_tells_the_worst_of_the_draws() -> None:
     }  # fmt: skip
     told = {
         "date": "2026-01-01", "command": "downsample", "packages": {"numpy": "2"},
-        "machine": {"cpu": "one", "cores": 2, "python": "3.11"},
+        "machine": {"cpu": "one", "cores": 2, "memory_gib": 23.5, "python": "3.11"},
         "queries": 9, "passages": 80, "whole": whole, "pools": [pool],
     }  # fmt: skip
     lines = list(page(told))
