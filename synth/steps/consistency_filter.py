@@ -19,15 +19,8 @@ from synth.steps.entry_lists import EntryLists
 from synth.steps.made import POSITIVES
 from synth.steps.matching import Matches, entry_mentions, matches
 from synth.steps.positive_ranks import Sought, positive_ranks
-from synth.steps.retrievers import (
-    Bm25,
-    Corpus,
-    Dense,
-    Retrievers,
-    corpus_fields,
-    query_fields,
-    told,
-)
+from synth.steps.retrievers import Bm25, Dense, Retrievers, corpus_fields, query_fields
+from synth.steps.searching import Corpus, told
 from synth.steps.whole import OneTaskStep, with_facts
 
 Ids = NDArray[np.int64]

@@ -14,7 +14,8 @@ from synth.core.step import Fields, Name
 from synth.steps.copies import present_texts
 from synth.steps.made import POSITIVES
 from synth.steps.matching import entry_mentions, matches
-from synth.steps.retrievers import Corpus, Dense, Retrievers, corpus_fields, query_fields, told
+from synth.steps.retrievers import Dense, Retrievers, corpus_fields, query_fields
+from synth.steps.searching import Corpus, told
 from synth.steps.whole import OneTaskStep, with_facts
 
 

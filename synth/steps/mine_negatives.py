@@ -19,8 +19,9 @@ from synth.steps.entry_lists import begins, in_order, listed, one_behind_another
 from synth.steps.generate import ANY
 from synth.steps.made import NEGATIVES, POSITIVES, SCORED_BY
 from synth.steps.matching import column_mentions, entry_mentions, slices
-from synth.steps.retrievers import Dense, Retrievers, corpus_fields, query_fields, told
+from synth.steps.retrievers import Dense, Retrievers, corpus_fields, query_fields
 from synth.steps.retrieving import Retrieval, short_of
+from synth.steps.searching import told
 from synth.steps.whole import OneTaskStep, with_facts
 
 # Candidates searched beyond those wanted, for the positives and near copies among them.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.algorithms.neighbors import Neighbors
-from synth.steps.retrievers import Corpus, Retrieved
+from synth.steps.searching import Corpus, Retrieved
 
 if TYPE_CHECKING:
     from synth.algorithms.ranks import Lists

@@ -15,8 +15,9 @@ from synth.core.rows import Table
 from synth.core.step import Column, Fields, Name
 from synth.steps.copies import is_null, present_texts
 from synth.steps.matching import column_mentions
-from synth.steps.retrievers import Dense, Retrievers, corpus_fields, query_fields, told
+from synth.steps.retrievers import Dense, Retrievers, corpus_fields, query_fields
 from synth.steps.retrieving import Retrieval, short_of
+from synth.steps.searching import told
 from synth.steps.whole import OneTaskStep, with_facts
 
 # Texts searched beyond those wanted: the row itself, its source document and copies among them.

@@ -15,7 +15,8 @@ from synth.steps.bans import Bans, groups_and_bans
 from synth.steps.copies import is_null, present_texts
 from synth.steps.entry_lists import begins, in_order, listed
 from synth.steps.matching import Mentions
-from synth.steps.retrievers import Corpus, Retrieved, Retriever
+from synth.steps.retrievers import Retriever
+from synth.steps.searching import Corpus, Retrieved
 
 # A row that needs more than was found is searched again, so many times deeper each time.
 _DEEPER = 4

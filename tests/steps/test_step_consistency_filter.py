@@ -174,7 +174,7 @@ def test_counted_ranks_are_those_of_brute_force(seed: int) -> None:
 def test_a_search_that_sees_everything_gives_the_ranks_that_are_counted(seed: int) -> None:
     table, docs = drawn(seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("synth.steps.retrievers.looks_at_all", lambda *_: False)
+        patch.setattr("synth.steps.searching.looks_at_all", lambda *_: False)
         searched = ranks(ConsistencyFilter(corpus="docs", k=docs.num_rows), table, docs)
     assert searched == by_brute_force(table, docs)
 
@@ -189,7 +189,7 @@ def test_a_search_that_ends_keeps_the_rows_that_counting_keeps(seed: int, k: int
     table = table.filter(pa.array([len(one) == 1 for one in table["positives"].to_pylist()]))
     step = ConsistencyFilter(corpus="docs", k=k)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("synth.steps.retrievers.looks_at_all", lambda *_: False)
+        patch.setattr("synth.steps.searching.looks_at_all", lambda *_: False)
         searched = reasons(step, table, docs)
     assert searched == reasons(step, table, docs)
 

@@ -13,7 +13,7 @@ from synth.algorithms.neighbors import top_k
 from synth.core import rows
 from synth.core.errors import EngineError, RecipeError
 from synth.core.rows import Table
-from synth.steps import MineNegatives, mine_negatives, retrievers
+from synth.steps import MineNegatives, mine_negatives, searching
 from synth.steps.retrievers import Bm25, Dense
 from synth.steps.whole import facts_of, in_order
 
@@ -184,7 +184,7 @@ def test_of_several_searches_the_one_that_found_least_is_told(
     def searched(queries: Any, corpus: Any, k: int, *_: object) -> Searched:
         return Searched(top_k(queries, corpus, k), next(recalls), "some cells")
 
-    monkeypatch.setattr(retrievers, "search", searched)
+    monkeypatch.setattr(searching, "search", searched)
     monkeypatch.setattr(mine_negatives, "_SPARE", 0)
     out = in_order(MineNegatives(corpus="docs", depth=3), queries(), corpus())
     assert facts_of(out)["search dense"] == "some cells, recall 0.960"
