@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.algorithms.directions import mean_directions
 from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.rough_products import Candidates, Matrix, as_tensor, in_threads, threads
 
@@ -57,7 +58,7 @@ def cells_of(corpus: Matrix, count: int) -> Cells:
     sample = corpus[spread.astype(np.int64)]
     centres = sample[np.linspace(0, len(sample) - 1, count).astype(np.int64)]
     for _ in range(_ROUNDS):
-        centres = _means(sample, _nearest(sample, centres), np.ascontiguousarray(centres))
+        centres = mean_directions(sample, _nearest(sample, centres), centres)
     cell = _nearest(corpus, centres)
     order = np.argsort(cell, kind="stable").astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=count))])
@@ -79,9 +80,9 @@ def candidates_in(cells: Cells, queries: Matrix, k: int, probes: int, memory_mb:
     room = room_for(k)
     ids, counts = np.empty((len(queries), room), np.int32), np.empty(len(queries), np.int64)
     each = 6 * room + 12 * probes + 4 * len(cells) + 8 * queries.shape[1]
-    rows = max(1, min(_BLOCK, memory_mb * 2**20 // (each * threads())))
     # As many parts as threads at least.
-    rows = max(1, min(rows, -(-len(queries) // threads())))
+    most = min(_BLOCK, -(-len(queries) // threads()))
+    rows = max(1, min(most, memory_mb * 2**20 // (each * threads())))
 
     asked = as_tensor(queries)
 
@@ -138,7 +139,7 @@ def _nearest(vectors: Matrix, centres: Matrix) -> Index:
     from synth.algorithms.pool import argmax
 
     found, every = np.empty(len(vectors), np.int64), as_tensor(vectors)
-    fixed = as_tensor(np.ascontiguousarray(centres))
+    fixed = as_tensor(centres)
 
     def search(at: int) -> None:
         part = slice(at, at + _BLOCK)
@@ -146,21 +147,6 @@ def _nearest(vectors: Matrix, centres: Matrix) -> Index:
 
     in_threads(search, range(0, len(vectors), _BLOCK))
     return found
-
-
-def _means(vectors: Matrix, cell: Index, centres: Matrix) -> Matrix:
-    """The direction of the mean of each cell; a centre without vectors stays where it is."""
-    sums = np.zeros_like(centres)
-    _add_up(np.ascontiguousarray(vectors), cell, sums)
-    length = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.where(length > 0, sums / np.maximum(length, 1e-30), centres)
-
-
-@kernel
-def _add_up(vectors: Matrix, cell: Index, sums: Matrix) -> None:
-    for at in range(len(cell)):
-        for place in range(vectors.shape[1]):
-            sums[cell[at], place] += vectors[at, place]
 
 
 @kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from synth.algorithms.directions import mean_directions
 from synth.algorithms.graph import edges_of, symmetric
 from synth.algorithms.kernel import Index
 from synth.algorithms.neighbors import Vectors, nearest_others, top_k
@@ -34,15 +35,9 @@ def centroids(vectors: Vectors, count: int, seed: int) -> Vectors:
     learned = draw.permutation(len(vectors))[: count * _LEARNED_FROM]
     found = vectors[learned[:count]].copy()
     # In the order of their index, so that sums are the same whatever was drawn first.
-    learned = np.sort(learned)
+    sample = vectors[np.sort(learned)]
     for _ in range(_ROUNDS if count > 1 else 0):
-        of = nearest(vectors[learned], found)
-        order = np.argsort(of, kind="stable")
-        present, begins = np.unique(of[order], return_index=True)
-        sums = np.add.reduceat(vectors[learned[order]], begins, axis=0)
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        moved = lengths[:, 0] > 0
-        found[present[moved]] = sums[moved] / lengths[moved]
+        found = mean_directions(sample, nearest(sample, found), found)
     return found
 
 

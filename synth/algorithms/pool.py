@@ -17,7 +17,7 @@ Matrix = NDArray[np.float32]
 Keys = NDArray[np.int16]
 
 # Scores looked at together: most groups have none that matters.
-_GROUP = 64
+GROUP = 64
 # Candidates a query may have beside those wanted before they are thinned out.
 _ROOM = 512
 # A bfloat16 has 8 bits of precision; twice the error of rounding to nearest is on the safe side.
@@ -67,11 +67,11 @@ def take(bits: Keys, queries: Index, first: int, k: int, error: Matrix, pool: Po
     width = bits.shape[1]
     for row in range(len(queries)):
         query = queries[row]
-        for begin in range(0, width, _GROUP):
-            end = min(begin + _GROUP, width)
+        for begin in range(0, width, GROUP):
+            end = min(begin + GROUP, width)
             floor = pool.floors[query]
             # The bits of numbers from 0 on rise as they do, those of others are negative.
-            reaching = _count_from(bits[row, begin:end], floor) if floor >= 0 else 1
+            reaching = count_from(bits[row, begin:end], floor) if floor >= 0 else 1
             if reaching == 0:
                 continue
             for at in range(begin, end):
@@ -106,11 +106,11 @@ def argmax(bits: Keys, found: Index) -> None:
 
 
 @kernel
-def _count_from(bits: Keys, floor: np.int16) -> int:
+def count_from(values: NDArray[np.number], floor: float) -> int:
     """How many are at least `floor`: counting takes no branch, and so many at once."""
     found = 0
-    for at in range(len(bits)):
-        found += bits[at] >= floor
+    for at in range(len(values)):
+        found += values[at] >= floor
     return found
 
 

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.neighbors import ROUNDING, Vectors
+from synth.algorithms.pool import GROUP, count_from
 from synth.algorithms.scoring import inner_product
 
 Matrix = NDArray[np.float32]
 
 # Corpus vectors in one product: what comes of it for a block of queries is read while it is cached.
 _CHUNK = 8192
-# Scores looked at together: most groups have none that matters.
-_GROUP = 64
 
 
 class Lists(NamedTuple):
@@ -126,9 +125,9 @@ def _count(
     sums = np.empty(16, np.float32)
     for query in range(len(rough)):
         low, high = scores[query] - slack[query], scores[query] + slack[query]
-        for begin in range(0, rough.shape[1], _GROUP):
-            end = min(begin + _GROUP, rough.shape[1])
-            if not _reach(rough[query, begin:end], low):
+        for begin in range(0, rough.shape[1], GROUP):
+            end = min(begin + GROUP, rough.shape[1])
+            if not count_from(rough[query, begin:end], low):
                 continue
             for at in range(begin, end):
                 product = rough[query, at]
@@ -138,15 +137,6 @@ def _count(
                     product = inner_product(queries[query], corpus[at], sums)
                 counts.above[query] += product > scores[query]
                 counts.equal[query] += product == scores[query]
-
-
-@kernel
-def _reach(scores: Matrix, floor: float) -> int:
-    """How many are at least the floor: counting takes no branch, and so many at once."""
-    found = 0
-    for at in range(len(scores)):
-        found += scores[at] >= floor
-    return found
 
 
 def members(found: Index, lists: Lists) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -173,7 +173,7 @@ def threads() -> int:
     return int(torch.get_num_threads())
 
 
-def in_threads(work: Callable[[int], None], parts: range | Iterator[int]) -> None:
+def in_threads(work: Callable[[int], None], parts: range) -> None:
     """Does each part of some work, as many at once as there are threads, each with one of torch.
 
     A product of torch uses all threads, and they wait for each other and for what comes between
