@@ -17,7 +17,7 @@ from synth.export import file_sets, shape, write_tables, written
 from synth.inputs.files import Folder
 from synth.manifest import Part, StepRecord, write_record
 from synth.recipe import Recipe, parse_recipe
-from synth.steps.margin_filter import REJECTED_NEGATIVES
+from synth.steps.rejected import REJECTED_NEGATIVES
 from synth.terminal import render_ledger, render_rows, render_why
 from synth.view import Run, open_run
 

@@ -19,8 +19,15 @@ _FEWEST = 3
 # No single candidate is kept that is rather a positive than not.
 _MOST_SINGLE = 0.5
 _ROWS_AT_ONCE = 65_536
+# Cosines of float32 vectors may be a little more than 1.
+_BOUND = 1.001
 Reference = Literal["hardest", "first", "mean"]
 Selection = Literal["top", "random", "top1_random", "quantile"]
+
+
+def beyond_bound(scores: Scores) -> NDArray[np.bool_]:
+    """Which scores lie beyond [-1, 1], where cosines and probabilities are, shape as `scores`."""
+    return np.asarray(np.isfinite(scores) & (np.abs(scores) > _BOUND), np.bool_)
 
 
 def reference_scores(

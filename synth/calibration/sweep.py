@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.algorithms.margin import reference_scores
+from synth.algorithms.margin import beyond_bound, reference_scores
 from synth.algorithms.negative_lists import mixed
 from synth.core.rows import Table
 from synth.steps import MarginFilter
@@ -20,9 +20,9 @@ _RELATIVE = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 _AUTO = (0.01, 0.02, 0.05, 0.1, 0.2)
 # Where scores have no bound: margins that leave out these shares of all candidates.
 _QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
-# Cosines of float32 vectors may be a little more than 1.
-_BOUND = 1.001
 _OFF: dict[str, Any] = {"relative_margin": None, "absolute_margin": None}
+# What belongs to `margin: auto` alone.
+_OF_AUTO = ("max_false_negatives", "expected_false_negatives", "min_keep")
 
 Mask = NDArray[np.bool_]
 
@@ -56,7 +56,7 @@ class Candidates:
         first = np.zeros(len(gaps), np.bool_)
         first[np.unique(_keys(entries), return_index=True)[1]] = True
         found = np.concatenate([positives.scores, entries.scores])
-        bounded = not bool((np.abs(found[np.isfinite(found)]) > _BOUND).any())
+        bounded = not beyond_bound(found).any()
         return cls(entries, first & np.isfinite(gaps), gaps, bounded)
 
 
@@ -72,22 +72,17 @@ def margins(step: MarginFilter, candidates: Candidates) -> Mapping[str, MarginFi
             f"absolute {one:.3g}": {"absolute_margin": round(float(one), 6)}
             for one in np.unique(found)
         }
-    tried = {name: {**_OFF, "margin": "fixed", **one} for name, one in fixed.items()}
-    tried |= {f"auto {one:.0%}": {"margin": "auto", "max_false_negatives": one} for one in _AUTO}
     given = step.model_dump(by_alias=True)
     plain = {name: field.default for name, field in MarginFilter.model_fields.items()}
     # What belongs to the other kind of margin is as it was before anybody chose.
-    neutral = ("max_false_negatives", "expected_false_negatives", "min_keep")
-    base = {
-        "fixed": given | {name: plain[name] for name in neutral},
-        "auto": given | {"relative_margin": plain["relative_margin"], "absolute_margin": None},
+    of_fixed = given | _OFF | {name: plain[name] for name in _OF_AUTO} | {"margin": "fixed"}
+    of_auto = given | {name: plain[name] for name in _OFF} | {"margin": "auto"}
+    tried = {name: of_fixed | one for name, one in fixed.items()}
+    tried |= {f"auto {one:.0%}": of_auto | {"max_false_negatives": one} for one in _AUTO}
+    return {
+        "as it is": step,
+        **{name: MarginFilter.model_validate(one) for name, one in tried.items()},
     }
-    if step.margin == "auto":
-        base["auto"] |= {"expected_false_negatives": step.expected_false_negatives}
-    made = {
-        name: MarginFilter.model_validate(base[one["margin"]] | one) for name, one in tried.items()
-    }
-    return {"as it is": step, **made}
 
 
 @dataclass(frozen=True, slots=True)

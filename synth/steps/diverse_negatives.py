@@ -16,7 +16,10 @@ from synth.core.rows import Table
 from synth.core.step import EncodeStep, Fields
 from synth.steps.entry_lists import EntryLists, one_behind_another
 from synth.steps.made import NEGATIVES
-from synth.steps.margin_filter import REJECTED_NEGATIVES, SHORT_BY
+from synth.steps.rejected import REJECTED_NEGATIVES, SHORT_BY, divided
+
+# As `negative_lists` numbers what it selects.
+_REASONS = ("", "not_selected", "above_generated_share", "near_another")
 
 
 class DiverseNegatives(EncodeStep):
@@ -49,8 +52,7 @@ class DiverseNegatives(EncodeStep):
 
     def ask(self, batch: Table) -> list[str]:
         """Every text of a negative in the batch, once."""
-        texts, _ = _texts(EntryLists.of(batch, "negatives"))
-        return list(texts.to_pylist())
+        return list(_texts(EntryLists.of(batch, "negatives")).to_pylist())
 
     def read(self, batch: Table, answers: NDArray[np.float32], label: str) -> Table:
         """The same rows with their negatives divided into kept and rejected.
@@ -63,46 +65,39 @@ class DiverseNegatives(EncodeStep):
         Raises:
             EngineError: If a vector is not finite; its text is quoted.
         """
-        from synth.algorithms.negative_lists import NEAR_ANOTHER, SELECTED, diverse
+        from synth.algorithms.negative_lists import diverse
 
-        broken = np.flatnonzero(~np.isfinite(answers).all(axis=1))
         negatives = EntryLists.of(batch, "negatives")
+        texts = _texts(negatives)
+        broken = np.flatnonzero(~np.isfinite(answers).all(axis=1))
         if len(broken):
-            text = _texts(negatives)[0][int(broken[0])].as_py()
+            text = texts[int(broken[0])].as_py()
             raise EngineError(
                 f"encoder {label} gave a vector with NaN or infinity in it for {text[:80]!r}"
             )
         negatives = negatives.best_first()
-        _, at = _texts(negatives, self.ask(batch))
-        most = np.iinfo(np.int64).max if self.keep is None else self.keep
-        codes = diverse(negatives.begins, at, np.ascontiguousarray(answers), self.max_cosine, most)
-        kept, rejected = np.flatnonzero(codes == SELECTED), np.flatnonzero(codes != SELECTED)
-        out = rows.with_column(batch, NEGATIVES, negatives.lists(kept))
-        named = pa.array(["near_another", "not_selected"])
-        more = {
-            "reason": named.take(pa.array((codes[rejected] != NEAR_ANOTHER).astype(np.int8))),
-            "ceiling": pa.nulls(len(rejected), pa.float32()),
-        }
-        lists = negatives.lists(rejected, REJECTED_NEGATIVES, more)
-        if REJECTED_NEGATIVES.name in batch.column_names:
-            before = batch.column(REJECTED_NEGATIVES.name).combine_chunks()
-            lists = one_behind_another([before, lists], REJECTED_NEGATIVES.type)
-        out = rows.with_column(out, REJECTED_NEGATIVES, lists)
-        counts = np.bincount(negatives.row[kept], minlength=batch.num_rows)
-        short = np.zeros(batch.num_rows) if self.keep is None else self.keep - counts
-        return rows.with_column(out, SHORT_BY, pa.array(short.astype(np.int32)))
+        at = pc.fill_null(pc.index_in(_told(negatives), texts, skip_nulls=True), -1)
+        codes = diverse(
+            negatives.begins,
+            np.asarray(at.to_numpy(zero_copy_only=False), np.int64),
+            np.ascontiguousarray(answers),
+            self.max_cosine,
+            np.iinfo(np.int64).max if self.keep is None else self.keep,
+        )
+        nothing = np.full(len(codes), np.nan)
+        out = divided(batch, negatives, codes, _REASONS, nothing, self.keep)
+        if REJECTED_NEGATIVES.name not in batch.column_names:
+            return out
+        both = [one.column(REJECTED_NEGATIVES.name).combine_chunks() for one in (batch, out)]
+        lists = one_behind_another(both, REJECTED_NEGATIVES.type)
+        return rows.with_column(out, REJECTED_NEGATIVES, lists)
 
 
-def _texts(
-    negatives: EntryLists, among: list[str] | None = None
-) -> tuple[pa.Array, NDArray[np.int64]]:
-    """The different texts of some negatives, and which each has; -1 for one without a text.
+def _told(negatives: EntryLists) -> pa.Array:
+    """The text of each, null where there is none."""
+    return pc.if_else(pa.array(~negatives.blank()), negatives.field("text"), None)
 
-    Args:
-        negatives: The negatives.
-        among: The texts, where they are known.
-    """
-    texts = pc.if_else(pa.array(~negatives.blank()), negatives.field("text"), None)
-    known = pc.drop_null(pc.unique(texts)) if among is None else pa.array(among, pa.string())
-    at = pc.fill_null(pc.index_in(texts, known, skip_nulls=True), -1)
-    return known, np.asarray(at.to_numpy(zero_copy_only=False), np.int64)
+
+def _texts(negatives: EntryLists) -> pa.Array:
+    """The different texts."""
+    return pc.drop_null(pc.unique(_told(negatives)))

@@ -23,6 +23,7 @@ from synth.algorithms.margin import (
     Reference,
     Selection,
     auto_ceilings,
+    beyond_bound,
     ceilings,
     keep_below,
     reference_scores,
@@ -34,27 +35,13 @@ from synth.core.step import Fields, MapStep
 from synth.steps.entry_lists import EntryLists, text_keys
 from synth.steps.identities import IDENTITY_REASONS, Reasons, identity_reasons
 from synth.steps.made import NEGATIVES, POSITIVES
+from synth.steps.rejected import REJECTED_NEGATIVES, SHORT_BY, divided
 
-REJECTED_NEGATIVES = pa.field(
-    "rejected_negatives",
-    pa.list_(
-        pa.struct(
-            [
-                *rows.NEGATIVES.value_type,
-                pa.field("reason", pa.string()),
-                pa.field("ceiling", pa.float32()),
-            ]
-        )
-    ),
-)
-SHORT_BY = pa.field("short_by", pa.int32())
 Mask = NDArray[np.bool_]
 _OF_MARGIN = {
     "fixed": ("relative_margin", "absolute_margin"),
     "auto": ("max_false_negatives", "expected_false_negatives", "min_keep"),
 }
-# Cosines of float32 vectors may be a little more than 1.
-_BOUND = 1.001
 # Why a negative is rejected; the first that holds is told. The first of all keeps it.
 _REASONS = (
     *(*IDENTITY_REASONS, "no_score", "no_positive_score", "above_margin", "above_max_score"),
@@ -184,20 +171,7 @@ class MarginFilter(MapStep):
         reasons = np.where(reasons == 0, self._score_reasons(negatives, margin), reasons)
         selected = self._selected(batch, negatives, reasons == 0)
         reasons = np.where(reasons == 0, selected, reasons)
-        kept = np.flatnonzero(reasons == 0)
-        out = rows.with_column(batch, NEGATIVES, negatives.lists(kept))
-        rejected = np.flatnonzero(reasons)
-        limits = ceiling[negatives.row[rejected]]
-        more = {
-            "reason": pa.array(_REASONS).take(pa.array(reasons[rejected])),
-            "ceiling": pa.array(limits, pa.float32(), mask=~np.isfinite(limits)),
-        }
-        out = rows.with_column(
-            out, REJECTED_NEGATIVES, negatives.lists(rejected, REJECTED_NEGATIVES, more)
-        )
-        counts = np.bincount(negatives.row[kept], minlength=batch.num_rows)
-        short = np.zeros(batch.num_rows) if self.keep is None else self.keep - counts
-        out = rows.with_column(out, SHORT_BY, pa.array(short.astype(np.int32)))
+        out = divided(batch, negatives, reasons, _REASONS, ceiling[negatives.row], self.keep)
         unscored = np.isnan(ceiling)
         if self.min_positive is not None:
             unscored |= np.isnan(reference)
@@ -208,7 +182,7 @@ class MarginFilter(MapStep):
         if self.margin == "fixed" and self.relative_margin is None:
             return
         for found in lists:
-            wrong = np.isfinite(found.scores) & (np.abs(found.scores) > _BOUND)
+            wrong = beyond_bound(found.scores)
             if wrong.any():
                 at = int(np.argmax(wrong))
                 row_id = batch.column("id")[int(found.row[at])].as_py()
