@@ -50,8 +50,7 @@ def render_ledger(run: Run) -> Table:
         "out": [record.rows_out for record in records],
     }
     shown = [name for name in counts if name in ("in", "out") or any(counts[name])]
-    title = Text(f"{run.name} {run.version}", "bold")
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = _table(f"{run.name} {run.version}")
     table.add_column("step", no_wrap=True, max_width=_STEP_CHARS, overflow="ellipsis")
     for name in shown:
         table.add_column(name, justify="right", no_wrap=True)
@@ -71,8 +70,19 @@ def render_ledger(run: Run) -> Table:
         for name, fact in record.facts.items()
     ]
     if told:
-        table.caption, table.caption_justify = Text("\n".join(told), "dim"), "left"
+        _tell(table, "\n".join(told))
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(title, "bold"), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
+
+
+def _tell(table: Table, what: str) -> None:
+    """Adds what there is to say under a table."""
+    table.caption, table.caption_justify = Text(what, "dim"), "left"
 
 
 def render_rows(step_rows: StepRows, n: int = 5, *, dropped: bool = False) -> RenderableType:
@@ -87,8 +97,7 @@ def render_rows(step_rows: StepRows, n: int = 5, *, dropped: bool = False) -> Re
 
 def render_calibration(found: Calibration) -> Table:
     """For each margin what it keeps, and how much of that is estimated to be relevant."""
-    title = Text(f"{found.step}: {found.rows:,} rows, judged by {found.judge}", "bold")
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = _table(f"{found.step}: {found.rows:,} rows, judged by {found.judge}")
     table.add_column("margin", no_wrap=True)
     for name in ("kept a row", "rows short", "rows lost", "false negatives", "95 %"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -105,7 +114,7 @@ def render_calibration(found: Calibration) -> Table:
             " That is too little to tell false negatives by: judge with a cross-encoder or a "
             "larger LLM."
         )
-    table.caption, table.caption_justify = Text(told, "dim"), "left"
+    _tell(table, told)
     return table
 
 
@@ -117,8 +126,7 @@ def _rates(point: Point) -> tuple[str, str]:
 
 def render_style_leaks(found: Sequence[StyleLeak]) -> Table:
     """How well generated negatives are told from other texts, and by what."""
-    title = Text(f"{found[0].step}: style of {found[0].generated:,} generated negatives", "bold")
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = _table(f"{found[0].step}: style of {found[0].generated:,} generated negatives")
     table.add_column("told from")
     for name in ("AUC", "95 %"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -133,7 +141,7 @@ def render_style_leaks(found: Sequence[StyleLeak]) -> Table:
         "Above 0.8 a model can learn the style instead of the meaning: cap the generated share, or "
         "let several LLMs write."
     )
-    table.caption, table.caption_justify = Text(told, "dim"), "left"
+    _tell(table, told)
     return table
 
 

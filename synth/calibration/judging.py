@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.ids import fingerprint
 from synth.core.rows import Table
@@ -24,6 +23,8 @@ from synth.recipe import Recipe
 from synth.runner import Placement, run
 from synth.runner.work import write_parquet
 from synth.steps import AnyStep, Generate, Score
+from synth.steps.entry_lists import listed
+from synth.steps.made import NEGATIVES, POSITIVES
 
 PROMPT = "judge_relevance"
 FOLDER = "_calibration"
@@ -130,26 +131,18 @@ def _step(recipe: Recipe, judge: str) -> AnyStep:
 
 
 def _rows(pairs: Pairs) -> Table:
-    count = len(pairs.queries)
-    ids = [f"{number:07}" for number in range(count)]
-    marks = pa.array(fingerprint(*one) for one in zip(*_texts(pairs), strict=True))
+    texts = zip(pairs.queries.to_pylist(), pairs.passages.to_pylist(), strict=True)
+    ids = pa.array(f"{at:07}-{fingerprint(*both)[:12]}" for at, both in enumerate(texts))
     entries = pa.StructArray.from_arrays(
-        [marks, pairs.passages, pa.nulls(count, pa.float32())],
-        fields=list(rows.POSITIVES.value_type),
+        [ids, pairs.passages, pa.nulls(len(ids), pa.float32())],
+        fields=list(POSITIVES.type.value_type),
     )
-    offsets = pa.array(np.arange(count + 1), pa.int32())
-    nothing = pa.array(np.zeros(count + 1), pa.int32())
-    empty = pa.nulls(0, rows.NEGATIVES.value_type)
-    own = [f"{one}-{mark[:12]}" for one, mark in zip(ids, marks.to_pylist(), strict=True)]
+    one, none = np.ones(len(ids), np.int64), np.zeros(len(ids), np.int64)
     return pa.table(
         {
-            "id": own,
+            "id": ids,
             "query": pairs.queries,
-            "positives": pa.ListArray.from_arrays(offsets, entries).cast(rows.POSITIVES),
-            "negatives": pa.ListArray.from_arrays(nothing, empty).cast(rows.NEGATIVES),
+            "positives": listed(entries, one, POSITIVES.type),
+            "negatives": listed(pa.nulls(0, NEGATIVES.type.value_type), none, NEGATIVES.type),
         }
     )
-
-
-def _texts(pairs: Pairs) -> tuple[list[str], list[str]]:
-    return pairs.queries.to_pylist(), pairs.passages.to_pylist()

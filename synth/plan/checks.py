@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -98,13 +98,21 @@ def check_scored(place: str, lists: Sequence[str], reads: str, tables: Tables) -
     Raises:
         RecipeError: If nothing does: rows with such entries would drop.
     """
-    table = tables[reads]
-    while isinstance(table, PlannedStep) and not _scores(table):
+    for table in _steps_back(reads, tables):
+        if _scores(table):
+            return
         if made := [name for name in lists if name in _unscored(table)]:
             raise RecipeError(
                 f"{place}: nothing scores the {made[0]} that step {table.name!r} makes, so that "
                 "rows with them would drop; put a step `kind: score` before it"
             )
+
+
+def _steps_back(reads: str, tables: Tables) -> Iterator[PlannedStep]:
+    """The steps from one on back to the source that its rows come from."""
+    table = tables[reads]
+    while isinstance(table, PlannedStep):
+        yield table
         table = tables[table.reads]
 
 
@@ -131,13 +139,11 @@ def check_windows(place: str, step: Pack, reads: str, tables: Tables) -> None:
     Raises:
         RecipeError: If it cannot.
     """
-    table = tables[reads]
-    while isinstance(table, PlannedStep):
+    for table in _steps_back(reads, tables):
         if isinstance(table.step, OrderDocuments):
             if problem := step.problem_with(table.step):
                 raise RecipeError(f"{place}: {problem} (step {table.name!r})")
             return
-        table = tables[table.reads]
 
 
 def check_prompt(place: str, step: Generate, head: PromptHead) -> None:

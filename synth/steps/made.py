@@ -80,7 +80,7 @@ def filled_rows(batch: Table, answers: Sequence[Answer], maker: Maker, adds: Fie
     """The same rows, with replies in their columns or appended to their lists."""
     makes = maker.prompt.head.makes
     reasons: list[str | None] = []
-    columns: dict[str, list[Any]] = {field.name: _before(batch, field) for field in adds}
+    columns: dict[str, list[Any]] = {field.name: listed_before(batch, field) for field in adds}
     for at, group in _by_row(answers):
         good = [answer for answer in group if answer.parsed.failure is None]
         reasons.append(None if good or maker.keep_failed else group[0].parsed.failure)
@@ -100,7 +100,8 @@ def filled_rows(batch: Table, answers: Sequence[Answer], maker: Maker, adds: Fie
     return Made(rows_out, np.zeros(batch.num_rows, np.bool_))
 
 
-def _before(batch: Table, field: rows.Field) -> list[Any]:
+def listed_before(batch: Table, field: rows.Field) -> list[Any]:
+    """The lists that rows have in a column, None for each where there is no such column."""
     if field.name in batch.column_names and pa.types.is_list(field.type):
         return list(batch.column(field.name).to_pylist())
     return [None] * batch.num_rows

@@ -14,7 +14,15 @@ from synth.core.rows import Table
 from synth.steps import cells
 from synth.steps.ask import Answer
 from synth.steps.cells import Entry
-from synth.steps.made import EDITS, NEGATIVES, POSITIVES, SCORED_BY, Made, Maker
+from synth.steps.made import (
+    EDITS,
+    NEGATIVES,
+    POSITIVES,
+    SCORED_BY,
+    Made,
+    Maker,
+    listed_before,
+)
 from synth.steps.reply import score_range
 
 LISTS = (POSITIVES, NEGATIVES)
@@ -41,8 +49,7 @@ def scored_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
         maker: The step.
     """
     lists = [cells.entries(batch, name) for name in NAMES]
-    edits = batch.column("edits").to_pylist() if "edits" in batch.column_names else []
-    edits = edits or [None] * batch.num_rows
+    edits = listed_before(batch, EDITS)
     reasons: list[str | None] = [None] * batch.num_rows
     by: list[str | None] = [None] * batch.num_rows
     for at, group in groupby(answers, key=lambda answer: answer.ask.row):
