@@ -9,7 +9,8 @@ import ray
 from synth.core.step import MapStep
 from synth.plan import Plan, PlannedSource, PlannedStep
 from synth.runner.display import Display
-from synth.runner.execute import Machine, run_maps, run_source, run_step
+from synth.runner.execute import run_maps, run_source, run_step
+from synth.runner.machine import Machine
 
 
 def run_steps(machine: Machine, display: Display) -> None:

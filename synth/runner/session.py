@@ -22,11 +22,11 @@ from synth.recipe import EXPORT, SOURCE, Recipe, load_recipe
 from synth.runner.cluster import chatter_to, check_shared, real_output, start_ray
 from synth.runner.display import Display
 from synth.runner.engines import EnginePool, Placement
-from synth.runner.execute import Machine
 from synth.runner.exporting import export_all
 from synth.runner.folder import LOGS, RunFolder
 from synth.runner.interrupt import stop_on_interrupt
 from synth.runner.lock import RunLock
+from synth.runner.machine import Machine
 from synth.runner.meter import MeterHandle, start_meter
 from synth.runner.pipeline import run_steps
 

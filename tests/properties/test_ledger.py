@@ -27,8 +27,9 @@ from synth.recipe import Recipe
 from synth.runner import Placement, run
 from synth.runner.asking import Asker, AskJob
 from synth.runner.engines import EnginePool
-from synth.runner.execute import Machine, run_maps, run_source, run_step
+from synth.runner.execute import run_maps, run_source, run_step
 from synth.runner.folder import RunFolder
+from synth.runner.machine import Machine
 from synth.runner.work import Target, write_part
 from synth.steps import Generate
 
