@@ -1,8 +1,8 @@
 """Dedup as a whole run, Parquet to Parquet: ``python benchmarks/dedup_run.py [--docs N ...]``.
 
-With ``--rival N`` datatrove's local executor gets the same files with the same bands in the same
-run, up to N documents: a million take it the better part of an hour, unless ``--rival-limit TIMES``
-ends it after so many times the wall time of synth.
+With ``--rival N ...`` datatrove's local executor gets the same files with the same bands in the
+same run, at these numbers of documents: a million take it an hour or more, unless
+``--rival-limit TIMES`` ends it after so many times the wall time of synth.
 
 A recipe of one `minhash_dedup` step goes through `synth run` with Ray started and stopped, on more
 and more documents; time should grow linearly and the memory of each worker stay flat. Writes
@@ -46,6 +46,7 @@ _BASE = 100_000
 _STRIDES = (1, 3, 7, 11, 13, 17, 19, 23, 29, 31)
 _FILE_DOCS = 50_000
 _LOOK_EVERY_S = 1.0
+_WARM_DOCS = 1_000
 _THRESHOLD = 0.8
 # Tasks of `synth/steps/near_copies_on_ray.py`.
 _TASKS = ("_signed", "_linked", "_split", "_search", "_told_near")
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--docs", type=int, nargs="+", default=_SIZES)
     parser.add_argument("--data", type=Path, help="folder of real documents; else those we ship")
     parser.add_argument(
-        "--rival", type=int, default=0, metavar="N", help="datatrove too, up to so many documents"
+        "--rival", type=int, nargs="+", default=(), metavar="N", help="datatrove too, at these"
     )
     parser.add_argument(
         "--rival-limit", type=float, metavar="TIMES", help="end it after so many times synth's wall"
@@ -72,16 +73,19 @@ def main() -> None:
     runs = []
     base = documents(min(_BASE, max(args.docs)), args.data)
     limit = args.rival_limit or float("inf")
+    # Kernels are compiled once on a machine: that is not a part of any run below.
+    _measured(base, _WARM_DOCS, 0)
     for count in args.docs:
-        runs.append(_measured(base, count, limit if count <= args.rival else 0))
+        runs.append(_measured(base, count, limit if count in args.rival else 0))
         print(json.dumps(runs[-1]), flush=True)
+    rivals = f" --rival {' '.join(map(str, args.rival))}" if args.rival else ""
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "packages": versions(*_PACKAGES),
         "load": load(),
         "command": f"python benchmarks/dedup_run.py --docs {' '.join(map(str, args.docs))}"
-        f"{' --data DATA' if args.data else ''}{f' --rival {args.rival}' if args.rival else ''}"
+        f"{' --data DATA' if args.data else ''}{rivals}"
         f"{f' --rival-limit {args.rival_limit:g}' if args.rival_limit else ''}",
         "runs": runs,
     }

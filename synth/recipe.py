@@ -129,8 +129,13 @@ class Recipe(BaseModel):
                 f"two exports have a configuration {twice[0]!r}; give one of them another `name`"
             )
         first = self.export[0]
+        if not first.configs():
+            raise ValueError(
+                f"export {first.name!r} is {first.format}, which `datasets` does not open; put "
+                "another export before it, such as {format: rows}"
+            )
         for export in self.export:
-            if export.files != first.files:
+            if export.configs() and export.files != first.files:
                 raise ValueError(
                     f"export {export.name!r} is written as {export.files} and {first.name!r} as "
                     f"{first.files}, but `datasets` opens one kind of files in one dataset; say "

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from synth.algorithms.graph import Graph
 from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.neighbors import Vectors
-from synth.algorithms.spans import Spans
+from synth.algorithms.scoring import inner_product
+from synth.algorithms.spans import Spans, window_begins
 
 # Cosines are counted in classes of a thousandth.
 _CLASSES = 2000
@@ -71,6 +72,8 @@ class Figures:
         parts: Documents in each window, added up.
         within: Mean cosine of two documents of a window, weighted by both documents' tokens, of
             each window with two or more, weighted by its tokens.
+        nearest: Cosine of each document of a window and the most similar one before it there,
+            weighted by its tokens; the first of a window has none.
         one_source: Windows of two documents or more which are all of one source.
         several: Windows of two documents or more.
     """
@@ -81,6 +84,7 @@ class Figures:
     windows: int
     parts: int
     within: Spread
+    nearest: Spread
     one_source: int
     several: int
 
@@ -109,20 +113,25 @@ def figures(
     jumps = _jumps(order, graph)
     if spans is None or not len(spans.windows):
         nothing = Spread.of(np.zeros(0), np.zeros(0))
-        return Figures(len(order), adjacent, jumps, 0, 0, nothing, 0, 0)
-    windows = window_cosines(spans, vectors)
-    begins = np.flatnonzero(np.append(True, np.diff(spans.windows) > 0))
-    parts = np.diff(np.append(begins, len(spans.windows)))
+        return Figures(len(order), adjacent, jumps, 0, 0, nothing, nothing, 0, 0)
+    bounds = window_begins(spans)
+    begins, parts = bounds[:-1], np.diff(bounds)
     one_source = 0
     if sources is not None:
         own = sources[spans.documents]
         same = np.minimum.reduceat(own, begins) == np.maximum.reduceat(own, begins)
         one_source = int((same & (parts > 1)).sum())
     tokens = np.add.reduceat(spans.tokens, begins)
-    within = Spread.of(windows, tokens)
-    several = int((parts > 1).sum())
     return Figures(
-        len(order), adjacent, jumps, len(begins), int(parts.sum()), within, one_source, several
+        documents=len(order),
+        adjacent=adjacent,
+        jumps=jumps,
+        windows=len(begins),
+        parts=int(parts.sum()),
+        within=Spread.of(window_cosines(spans, vectors), tokens),
+        nearest=Spread.of(nearest_cosines(spans, vectors), spans.tokens),
+        one_source=one_source,
+        several=int((parts > 1).sum()),
     )
 
 
@@ -179,3 +188,30 @@ def window_cosines(spans: Spans, vectors: Vectors) -> NDArray[np.float64]:
         count += 1
         begin = end
     return found[:count].copy()
+
+
+def nearest_cosines(spans: Spans, vectors: Vectors) -> NDArray[np.float32]:
+    """The cosine of each part of a window and the most similar one before it in the window.
+
+    Args:
+        spans: The windows.
+        vectors: Of all documents, of length 1, shape (documents, dim).
+
+    Returns:
+        Not a number for the first part of a window, shape (parts,).
+    """
+    found = np.full(len(spans.windows), np.nan, np.float32)
+    _nearest(window_begins(spans), spans.documents, vectors, found)
+    return found
+
+
+@kernel
+def _nearest(begins: Index, documents: Index, vectors: Vectors, found: NDArray[np.float32]) -> None:
+    scratch = np.empty(16, np.float32)
+    for window in range(len(begins) - 1):
+        for part in range(begins[window] + 1, begins[window + 1]):
+            most = np.float32(-2)
+            for before in range(begins[window], part):
+                one, other = vectors[documents[part]], vectors[documents[before]]
+                most = max(most, inner_product(one, other, scratch))
+            found[part] = most

@@ -17,6 +17,7 @@ from synth.algorithms.order_figures import Figures, figures
 from synth.algorithms.paths import edge_path, paper_path
 from synth.algorithms.similar_copies import distinct
 from synth.algorithms.spans import Overflow, Spans, fitting, neighbor_spans, own_spans, packed
+from synth.algorithms.window_order import nearest_first
 from synth.algorithms.windows import window_spans
 
 Objective = Literal["path", "window", "cluster", "random", "knn"]
@@ -162,7 +163,7 @@ def _windows(path: Index, vectors: Vectors, graph: Graph, tokens: Index, rule: R
     size = rule.window_tokens or 0
     alone = (tokens > size) & (rule.overflow == "own_window")
     shared = np.where(alone, 0, tokens)
-    spans = window_spans(path, graph, vectors, shared, size, rule.passes)
+    spans = nearest_first(window_spans(path, graph, vectors, shared, size, rule.passes), vectors)
     return own_spans(path[alone[path]], tokens, size).behind(spans)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.algorithms.kernel import Index, kernel
-from synth.algorithms.spans import Spans, places
+from synth.algorithms.spans import Spans, places, window_begins
 
 Ids = NDArray[np.int32]
 
@@ -29,16 +29,20 @@ class Windows(NamedTuple):
     starts: Index
 
 
-def filled(spans: Spans, ids: Ids, begins: Index, separator: int) -> Windows:
-    """The windows, with one separator between each two parts of a window and none at its ends.
+def filled(
+    spans: Spans, ids: Ids, begins: Index, separator: int, size: int | None = None
+) -> Windows:
+    """The windows, with one separator between each two parts of a window.
 
     Args:
         spans: Parts of documents.
         ids: Token ids of all documents, one behind the other.
         begins: Where each document's begin, shape (documents,).
         separator: Token id that belongs to no part.
+        size: Tokens of a window, filled up with separators behind its last part; by default there
+            are none behind it.
     """
-    parts = np.append(np.flatnonzero(np.diff(spans.windows, prepend=-1)), len(spans.windows))
+    parts = window_begins(spans)
     counts = np.diff(parts)
     loads = spans.tokens + 1
     ends = np.cumsum(loads)
@@ -46,6 +50,7 @@ def filled(spans: Spans, ids: Ids, begins: Index, separator: int) -> Windows:
     starts = ends - loads - (ends - loads)[first]
     # A window's last part is followed by no separator.
     sizes = np.add.reduceat(loads, parts[:-1]) - 1 if len(counts) else counts
+    sizes = sizes if size is None else np.full_like(sizes, size)
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     out = np.full(bounds[-1], separator, np.int32)
     _copy(out, np.repeat(bounds[:-1], counts) + starts, ids, begins[spans.documents], spans)
@@ -67,7 +72,7 @@ def shuffled(spans: Spans, seed: int) -> Spans:
         spans: Parts of documents, the parts of a window in a row.
         seed: Draws the order.
     """
-    counts = np.diff(np.append(np.flatnonzero(np.diff(spans.windows, prepend=-1)), len(spans[0])))
+    counts = np.diff(window_begins(spans))
     drawn = np.random.default_rng(seed).permutation(len(counts))
     sizes = counts[drawn]
     begins = (np.cumsum(counts) - counts)[drawn]

@@ -42,6 +42,14 @@ class Spans(NamedTuple):
         )
 
 
+def window_begins(spans: Spans) -> Index:
+    """Where the parts of each window begin, and the end of the last, shape (windows + 1,).
+
+    Windows without a part are left out.
+    """
+    return np.append(np.flatnonzero(np.diff(spans.windows, prepend=-1)), len(spans.windows))
+
+
 def cut_spans(
     order: Index, tokens: Index, window_tokens: int, least_part: int = 1, free: int = 0
 ) -> Spans:

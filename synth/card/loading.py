@@ -19,6 +19,7 @@ from synth.formats import (
     NTupleExport,
     PairExport,
     RowsExport,
+    TokensExport,
     TripletExport,
 )
 
@@ -43,6 +44,9 @@ def loading(run: RunInfo) -> str:
     code = "\n".join(["from datasets import load_dataset", "", *calls])
     parts = [f"## Load it\n\n{fenced(code, 'python')}"]
     for spec in run.recipe.export:
+        if isinstance(spec, TokensExport):
+            parts.append(_token_files(spec))
+            continue
         found = run.filled.get(spec.configs()[0])
         if found is not None and (told := _with_trainer(spec, found)):
             parts.append(told)
@@ -71,7 +75,7 @@ def _with_trainer(spec: ExportSpec, found: Written) -> str:  # noqa: PLR0911  (o
             return _nemotron(spec, split)
         case BeirExport():
             return _beir(spec, split)
-        case DocumentsExport() | RowsExport():
+        case DocumentsExport() | RowsExport() | TokensExport():
             return ""
         case _:
             assert_never(spec)
@@ -147,6 +151,27 @@ def _beir(spec: BeirExport, split: str) -> str:
         f'corpus, queries, qrels = loader.load(split="{split}")'
     )
     return f"{told}\n\n{_part(spec, 'BEIR', code, 'python')}"
+
+
+def _token_files(spec: TokensExport) -> str:
+    split = next(iter(spec.splits))
+    folder = f"FOLDER/data/{spec.name}"
+    if spec.trainer == "megatron":
+        code = (
+            "torchrun pretrain_gpt.py --seq-length WINDOW_TOKENS \\\n"
+            f"  --data-path {folder}/{split} --tokenizer-type HuggingFaceTokenizer ..."
+        )
+        return _part(spec, "Megatron-LM", code, "bash")
+    code = (
+        "data_stages:\n"
+        "- name: train\n"
+        "  start_training_step: 1\n"
+        "  data:\n"
+        "    dataset:\n"
+        f"      dataset_folder: {folder}  # {split}.ds; sequence_length: WINDOW_TOKENS - 1\n"
+        f"      token_size_in_bytes: {spec.token_bytes}"
+    )
+    return _part(spec, "nanotron", code, "yaml")
 
 
 def _part(spec: ExportSpec, what: str, code: str, language: str) -> str:

@@ -12,8 +12,11 @@ import pyarrow.parquet as pq
 from synth.core.rows import Schema, Table
 
 # A file's kind is the ending of its name. `json` is what NeMo AutoModel reads from a disk: one
-# object that names the folder of a corpus and lists the queries.
-Kind = Literal["parquet", "jsonl", "tsv", "json"]
+# object that names the folder of a corpus and lists the queries. `bin` and `ds` are token ids, with
+# an index in a file beside them.
+RowKind = Literal["parquet", "jsonl", "tsv", "json"]
+TokenKind = Literal["bin", "ds"]
+Kind = RowKind | TokenKind
 CORPUS_FOLDER = "corpus"
 _OPENING = orjson.dumps({"corpus": [{"path": CORPUS_FOLDER}]})[:-1] + b',"data":[\n'
 
@@ -28,7 +31,18 @@ class Encoder(Protocol):
         """Writes what belongs behind the last row."""
 
 
-def open_encoder(kind: Kind, file: Any, schema: Schema) -> Encoder:  # noqa: ANN401  (fsspec's file)
+def endings(kind: Kind) -> tuple[str, ...]:
+    """The endings of the files that rows are written to, all with one name before them."""
+    match kind:
+        case "bin":
+            return (".bin", ".idx")
+        case "ds":
+            return (".ds", ".ds.index")
+        case _:
+            return (f".{kind}",)
+
+
+def open_encoder(kind: RowKind, file: Any, schema: Schema) -> Encoder:  # noqa: ANN401  (fsspec)
     """What writes rows with these columns to an empty file."""
     match kind:
         case "parquet":

@@ -10,7 +10,13 @@ from synth.export.corpus import CORPUS
 from synth.export.encoders import CORPUS_FOLDER, Kind
 from synth.export.nemotron import CORPUS_METADATA, DATASET_METADATA, metadata
 from synth.export.shaped import ROWS
-from synth.formats import BeirExport, ExportSpec, ListwiseExport, NemotronExport
+from synth.formats import (
+    BeirExport,
+    ExportSpec,
+    ListwiseExport,
+    NemotronExport,
+    TokensExport,
+)
 
 _DATA = "data"
 
@@ -61,6 +67,9 @@ def file_sets(exports: Sequence[ExportSpec], spec: ExportSpec) -> tuple[FileSet,
             return _beir(spec, own)
         case NemotronExport():
             return _nemotron(spec, own)
+        case TokensExport():
+            kind: Kind = "bin" if spec.trainer == "megatron" else "ds"
+            return (FileSet(ROWS, own, spec.splits, kind, None, None),)
     folder = _DATA if spec.name == exports[0].name else own
     # E2Rank reads one file of JSON Lines.
     is_whole = isinstance(spec, ListwiseExport) and spec.files == "jsonl"

@@ -13,6 +13,7 @@ from synth.export.labeled import labeled_list_rows, labeled_pair_rows
 from synth.export.listwise import listwise_rows
 from synth.export.nemotron import nemotron_rows
 from synth.export.shaped import Shaped, unplaced
+from synth.export.token_files import token_rows
 from synth.export.tuples import n_tuple_rows, pair_rows, triplet_rows
 from synth.formats import (
     BeirExport,
@@ -26,6 +27,7 @@ from synth.formats import (
     NTupleExport,
     PairExport,
     RowsExport,
+    TokensExport,
     TripletExport,
 )
 
@@ -60,6 +62,8 @@ def shape(spec: ExportSpec, batch: Table) -> Shaped:  # noqa: C901, PLR0911, PLR
             return document_rows(spec, batch)
         case RowsExport():
             return whole_rows(spec, batch)
+        case TokensExport():
+            return token_rows(spec, batch)
         case _:
             assert_never(spec)
 

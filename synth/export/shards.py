@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 
 from synth.algorithms.split import split_of
 from synth.core.rows import Table
-from synth.export.encoders import Encoder, Kind, open_encoder
+from synth.export.encoders import Encoder, endings, open_encoder
 from synth.export.layout import FileSet
 from synth.export.shaped import SPLIT_KEY, column, unplaced
+from synth.export.token_files import TokenFile
 from synth.inputs.files import Folder, storage_errors
 
 # Small enough that the Hub's viewer, which reads whole row groups, opens a page at once.
 ROW_GROUP_ROWS = 10_000
 _PARTIAL = ".partial"
-_OURS = (*(f".{kind}" for kind in get_args(Kind)), _PARTIAL)
+_OURS = (
+    *(".parquet", ".jsonl", ".tsv", ".json"),
+    *(".bin", ".idx", ".ds", ".ds.index"),
+    _PARTIAL,
+)
 
 
 def write_tables(
@@ -137,7 +142,12 @@ class _SplitWriter:
         self.close()
         for number in range(self._shards):
             name = self._files.file(self._split, number, self._shards)
-            self._folder.fs.mv(self._partial(number), self._folder.path(name))
+            stem = name.removesuffix(f".{self._files.kind}")
+            for partial, ending in zip(
+                self._partials(number), endings(self._files.kind), strict=True
+            ):
+                whole = self._folder.path(f"{stem}{ending}")
+                self._folder.fs.mv(self._folder.path(partial), whole)
 
     def close(self) -> None:
         """Ends the open file."""
@@ -168,11 +178,22 @@ class _SplitWriter:
             self._in_shard = 0
 
     def _open(self, schema: pa.Schema) -> Encoder:
-        self._file = self._folder.fs.open(self._partial(self._shards), "wb")
-        self._encoder = open_encoder(self._files.kind, self._file, schema)
+        kind = self._files.kind
+        if kind == "bin" or kind == "ds":
+            stem = self._stem(self._shards)
+            self._encoder = TokenFile(kind, self._folder, stem, schema)
+        else:
+            (partial,) = self._partials(self._shards)
+            self._file = self._folder.fs.open(self._folder.path(partial), "wb")
+            self._encoder = open_encoder(kind, self._file, schema)
         self._shards += 1
         return self._encoder
 
-    def _partial(self, number: int) -> str:
-        name = f"_{self._split}-{number:05d}.{self._files.kind}{_PARTIAL}"
-        return self._folder.path(name)
+    def _stem(self, number: int) -> str:
+        return f"_{self._split}-{number:05d}"
+
+    def _partials(self, number: int) -> list[str]:
+        """Names of the files of a shard while it is written; datatrove chooses its own endings."""
+        kind = self._files.kind
+        rest = "" if kind in ("bin", "ds") else _PARTIAL
+        return [f"{self._stem(number)}{ending}{rest}" for ending in endings(kind)]

@@ -10,6 +10,7 @@ from synth.formats.base import Export, SplitName
 from synth.formats.corpora import BeirExport, NemotronExport
 from synth.formats.labeled import LabeledListExport, LabeledPairExport
 from synth.formats.plain import DocumentsExport, RowsExport
+from synth.formats.token_files import TokensExport
 from synth.formats.trainers import FlagEmbeddingExport, ListwiseExport
 from synth.formats.tuples import NTupleExport, PairExport, TripletExport
 
@@ -27,6 +28,7 @@ __all__ = [
     "PairExport",
     "RowsExport",
     "SplitName",
+    "TokensExport",
     "TripletExport",
 ]
 
@@ -41,6 +43,7 @@ ExportSpec: TypeAlias = Annotated[
     | NemotronExport
     | BeirExport
     | DocumentsExport
-    | RowsExport,
+    | RowsExport
+    | TokensExport,
     Field(discriminator="format"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import get_args
 
 import synth
@@ -12,7 +13,7 @@ from synth.core.ids import canonical_json
 from synth.core.step import EncodeStep
 from synth.engines.identity import label, package_versions, weights_of
 from synth.engines.specs import EncoderSpec, LlmSpec, ScorerSpec
-from synth.formats import DocumentsExport, ExportSpec, RowsExport
+from synth.formats import DocumentsExport, ExportSpec, RowsExport, TokensExport
 from synth.inputs.prompts import load_prompt
 from synth.inputs.readers import content_mark
 from synth.inputs.tables import planned_schema
@@ -190,6 +191,11 @@ def _export(spec: ExportSpec, last: str, tables: Tables, recipe: Recipe) -> tupl
     for table, fields in spec.second_tables().items():
         check_table(place, "corpus", table, tables, recipe)
         check_columns(place, fields, table, tables[table].schema)
+    if isinstance(spec, TokensExport) and find_spec("datatrove") is None:
+        raise RecipeError(
+            f"{place}: the format tokens needs the package datatrove, which is not installed; "
+            "pip install 'synth-recipes[tokens]'"
+        )
     if spec.files == "jsonl" and isinstance(spec, RowsExport | DocumentsExport):
         check_json(place, spec.published(schema.names), schema)
     return spec.completed(recipe.name), reads

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from synth.algorithms.neighbors import Vectors
 from synth.algorithms.order_figures import Figures, Spread
 from synth.algorithms.ordering import Documents, Ordered, ordered
-from synth.algorithms.spans import Spans, places
+from synth.algorithms.spans import Spans, places, window_begins
 from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
@@ -153,8 +153,7 @@ def _windows(done: Ordered, count: int) -> pa.Array:
     rank = np.full(len(done.of), -1)
     rank[done.order] = np.arange(len(done.order))
     of = rank[spans.documents]
-    begins = np.flatnonzero(np.diff(spans.windows, prepend=-1))
-    place = places(np.diff(np.append(begins, len(spans.windows))))
+    place = places(np.diff(window_begins(spans)))
     order = np.lexsort((spans.starts, spans.windows, of))
     fields = list(WINDOWS.type.value_type)
     values = (spans.windows, place, spans.starts, spans.ends)
@@ -211,6 +210,9 @@ def facts(step: OrderDocuments, told: Sequence[Told]) -> dict[str, str]:
     if after.windows:
         found["documents in a window"] = f"{after.parts / after.windows:.1f}"
         found["cosine within windows"] = _spread(after.within, before.within if before else None)
+        found["cosine to the most similar document before in the window"] = _spread(
+            after.nearest, before.nearest if before else None
+        )
     if after.several and step.source is not None:
         shown = f"{after.one_source / after.several:.1%}"
         if before is not None and before.several:

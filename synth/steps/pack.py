@@ -36,7 +36,8 @@ class Pack(OneTaskStep):
     Where `order_documents` has planned windows, these are filled. Otherwise documents follow each
     other in the order of `position`, or of their ids where there is none, and go on in the next
     window where they do not fit into what is left of one. The documents of a window are joined by
-    the tokenizer's end-of-text token. Nothing is padded: windows may be short, none is longer.
+    the tokenizer's end-of-text token. Without `fill` nothing is padded: windows may be
+    short, none is longer.
 
     Documents without text drop as ``no_text``, those left out as ``too_long`` or, by the plan, as
     ``not_planned``. Columns that belong to one document are null.
@@ -54,6 +55,9 @@ class Pack(OneTaskStep):
             windows that follow each other in training should not.
         seed: Draws that order.
         output: ``tokens`` are written, the decoded ``text``, or ``both``.
+        fill: Whether every window is filled up to `window_tokens` with end-of-text tokens behind
+            its last document, for trainers that want all of one length. They belong to no document,
+            and the decoded text does not have them.
 
     Source:
         In-Context Pretraining (arXiv:2310.10638) packs its ordered documents into 8192 tokens.
@@ -69,6 +73,7 @@ class Pack(OneTaskStep):
     shuffle: bool = True
     seed: NonNegativeInt = 0
     output: Literal["tokens", "text", "both"] = "both"
+    fill: bool = False
 
     def needs(self) -> Fields:
         """The documents' text."""

@@ -218,7 +218,8 @@ def _rows(
     parts = np.arange(len(chunk.tokens))
     spans = Spans(chunk.windows, parts, np.zeros(len(parts), np.int64), chunk.tokens)
     tokenizer = load_tokenizer(step.tokenizer)
-    windows = filled(spans, np.concatenate(pieces), begins, tokenizer.eos_token_id)
+    size = step.window_tokens if step.fill else None
+    windows = filled(spans, np.concatenate(pieces), begins, tokenizer.eos_token_id, size)
     count, counts = len(windows.begins) - 1, np.diff(windows.parts)
     input_ids = listed(pa.array(windows.ids), np.diff(windows.begins), _NUMBERS)
     ends = windows.starts + chunk.tokens
@@ -231,8 +232,10 @@ def _rows(
         IS_NEW.name: pa.array(np.ones(count, np.bool_)),
     }
     if step.output != "tokens":
+        behind = ends[windows.parts[1:] - 1]
         texts = [
-            tokenizer.decode(one.as_py(), clean_up_tokenization_spaces=False) for one in input_ids
+            tokenizer.decode(one.as_py()[:end], clean_up_tokenization_spaces=False)
+            for one, end in zip(input_ids, behind.tolist(), strict=True)
         ]
         made[step.column] = pa.array(texts, pa.string())
     if step.output != "text":

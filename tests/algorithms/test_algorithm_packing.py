@@ -80,3 +80,19 @@ def test_two_documents_share_a_window_and_a_long_one_goes_on_in_the_next() -> No
     assert tokens_of(windows, 1) == [5, 6]
     assert spans.starts.tolist() == [0, 0, 2]
     assert windows.starts.tolist() == [0, 3, 0]
+
+
+@given(DOCUMENTS, st.integers(2, 12), st.integers(0, 5))
+def test_filled_up_windows_are_the_same_windows_with_ends_of_text_behind(
+    documents: list[list[int]], window_tokens: int, more: int
+) -> None:
+    windows, spans = windows_of(documents, window_tokens)
+    counts = np.array([len(document) for document in documents], np.int64)
+    ids = np.array([token for document in documents for token in document], np.int32)
+    size = window_tokens + more
+    full = filled(spans, ids, np.cumsum(counts) - counts, END, size)
+    assert full.starts.tolist() == windows.starts.tolist()
+    assert full.parts.tolist() == windows.parts.tolist()
+    for number in range(len(windows.begins) - 1):
+        tokens = tokens_of(windows, number)
+        assert tokens_of(full, number) == tokens + [END] * (size - len(tokens))

@@ -72,6 +72,18 @@ def test_documents_stand_in_the_order_of_their_position(letters: str) -> None:
     assert out["position"].to_pylist() == [0]
 
 
+def test_windows_are_filled_up_where_the_step_says_so(letters: str) -> None:
+    out = in_order(asked(letters, 5, fill=True), documents("ab", "cdefgh"))
+    windows = out.to_pylist()
+    assert [window["input_ids"] for window in windows] == [[2, 3, 0, 4, 5], [6, 7, 8, 9, 0]]
+    assert [(window["starts"], window["ends"]) for window in windows] == [
+        ([0, 3], [2, 5]),
+        ([0], [4]),
+    ]
+    plain = in_order(asked(letters, 5), documents("ab", "cdefgh"))
+    assert out["text"].to_pylist() == plain["text"].to_pylist()
+
+
 def test_the_windows_of_one_long_document_have_ids_of_their_own(letters: str) -> None:
     out = in_order(asked(letters, 2), documents("abababab"))
     assert len(set(out["id"].to_pylist())) == 4
