@@ -6,6 +6,7 @@ and not one query's walk through lists.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Vectors that each centre is learned from, and how often it moves: more finds no more neighbours.
 _LEARNED_FROM, _ROUNDS = 24, 6
 _BLOCK = 8192
+# Of the cells that a query looks at, one in so many is looked at before all others.
+_NEAREST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,33 @@ def cells_of(corpus: Matrix, count: int) -> Cells:
     return Cells(torch.from_numpy(centres), order, starts, torch.from_numpy(corpus[order]))
 
 
-def candidates_in(cells: Cells, queries: Matrix, k: int, probes: int, memory_mb: int) -> Candidates:
-    """The best corpus vectors of the cells that each query looks at, with few more than k.
+def cell_ranks(cells: Cells, queries: Matrix, ids: Index) -> Index:
+    """How many cells each query looks at before those of some corpus vectors.
+
+    Args:
+        cells: The corpus.
+        queries: Shape (queries, dim).
+        ids: Indices into the corpus, shape (queries, any).
+    """
+    of = np.empty(len(cells.order), np.int64)
+    of[cells.order] = np.repeat(np.arange(len(cells)), np.diff(cells.starts))
+    near = queries @ cells.centres.numpy().T
+    ranks = np.empty(near.shape, np.int64)
+    np.put_along_axis(ranks, np.argsort(-near, axis=1), np.arange(len(cells))[None], axis=1)
+    return np.take_along_axis(ranks, of[ids], axis=1)
+
+
+def candidates_in(
+    cells: Cells, queries: Matrix, k: int, probes: int, slack: float, memory_mb: int
+) -> Candidates:
+    """The best corpus vectors of the cells that each query looks at, with some more than k.
 
     Args:
         cells: The corpus.
         queries: Shape (queries, dim).
         k: Neighbours wanted, at least 1.
         probes: Cells that each query looks at, those with the nearest centres.
+        slack: How far below the k-th best product a candidate may be.
         memory_mb: Working memory.
     """
     from synth.algorithms.pool import room_for
@@ -88,7 +110,7 @@ def candidates_in(cells: Cells, queries: Matrix, k: int, probes: int, memory_mb:
 
     def search(at: int) -> None:
         part = slice(at, at + rows)
-        _search(cells, asked[part], k, probes, ids[part], counts[part])
+        _search(cells, asked[part], k, probes, slack, ids[part], counts[part])
 
     in_threads(search, range(0, len(queries), rows))
     return Candidates(ids, counts)
@@ -99,6 +121,7 @@ def _search(
     asked: Tensor,
     k: int,
     probes: int,
+    slack: float,
     ids: NDArray[np.int32],
     counts: NDArray[np.int64],
 ) -> None:
@@ -106,20 +129,33 @@ def _search(
 
     from synth.algorithms.pool import empty_pool, take, thin_all
 
-    near = torch.topk(asked @ cells.centres.T, probes, dim=1, sorted=False).indices
-    looked = near.numpy().ravel()
-    order = np.argsort(looked, kind="stable")
-    who = order // probes
-    ends = np.cumsum(np.bincount(looked, minlength=len(cells)))
-    pool, exact = empty_pool(ids, counts), np.zeros(len(ids), np.float32)
-    for cell in range(len(cells)):
-        rows = who[ends[cell - 1] if cell else 0 : ends[cell]]
-        first, behind = cells.starts[cell], cells.starts[cell + 1]
-        if len(rows) and behind > first:
-            some = asked[torch.from_numpy(rows)]
-            take(_products(some, cells.vectors[first:behind]), rows, first, k, exact, pool)
-    thin_all(k, exact, pool)
+    near = torch.topk(asked @ cells.centres.T, probes, dim=1).indices.numpy()
+    # Candidates are kept down to twice the error.
+    pool, error = empty_pool(ids, counts), np.full(len(ids), slack / 2, np.float32)
+    # What is found in the nearest cells leaves little to be gathered in the others.
+    first = max(1, probes // _NEAREST)
+    for some in (near[:, :first], near[:, first:]):
+        for cell, rows in _lookers(some, len(cells)):
+            begin, behind = cells.starts[cell], cells.starts[cell + 1]
+            if behind > begin:
+                found = _products(asked[torch.from_numpy(rows)], cells.vectors[begin:behind])
+                take(found, rows, begin, k, error, pool)
+        thin_all(k, error, pool)
     _in_order(ids, counts, cells.order)
+
+
+def _lookers(near: Index, cells: int) -> Iterator[tuple[int, Index]]:
+    """Each cell that queries look at, and which do.
+
+    Args:
+        near: The cells of each query, shape (queries, any).
+        cells: How many there are.
+    """
+    looked = near.ravel()
+    who = np.argsort(looked, kind="stable") // max(1, near.shape[1])
+    ends = np.cumsum(np.bincount(looked, minlength=cells))
+    for cell in np.unique(looked).tolist():
+        yield cell, who[ends[cell - 1] if cell else 0 : ends[cell]]
 
 
 def _products(one: Tensor, other: Tensor) -> NDArray[np.int16]:

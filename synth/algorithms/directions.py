@@ -1,4 +1,4 @@
-"""Means of vectors by direction: a step of spherical k-means."""
+"""Directions of vectors: the mean ones, a step of spherical k-means, and the principal ones."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ def mean_directions(vectors: Vectors, of: Index, centers: Vectors) -> Vectors:
     moved = lengths[:, 0] > 0
     found[present[moved]] = sums[moved] / lengths[moved]
     return found
+
+
+def principal_directions(vectors: Vectors) -> Vectors:
+    """The directions in which vectors are longest, the first one first.
+
+    Args:
+        vectors: Shape (n, dim).
+
+    Returns:
+        Orthogonal directions of length 1 in the columns, shape (dim, dim).
+    """
+    strength, directions = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
+    return np.ascontiguousarray(directions[:, np.argsort(-strength)], np.float32)

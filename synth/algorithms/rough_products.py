@@ -1,10 +1,9 @@
 """Exact nearest neighbours found through rough products.
 
-A matrix product tells what each pair of vectors scores, to within a bound: what is left of both
-where only their leading directions are multiplied, the roundings where bfloat16 is multiplied
-because the machine does that faster, and those of writing it down in 16 bits. Every vector within
-that bound of the k-th best is a candidate; a product in float32 decides between candidates. The
-result is that of a search in float32.
+A matrix product tells what each pair of vectors scores, to within a bound: that of its roundings,
+where bfloat16 is multiplied because the machine does that faster, and that of writing it down in 16
+bits. Every vector within that bound of the k-th best is a candidate; a product in float32 decides
+between candidates. The result is that of a search in float32.
 """
 
 from __future__ import annotations
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float32]
 
 # Corpus vectors in one product: what comes of it for a block of queries is read while it is cached.
-_CHUNK = 8192
-_MOST_ROWS = 2048
+_CHUNK = 4096
+_MOST_ROWS = 1024
 # Vectors and dimensions of the product by which two kinds are compared, and how often it is tried.
 _TRIED, _TRIES = (1024, 384), 5
-# Sums of float32 in another order, and in other directions.
-_SUMMING = 1e-5
-# Candidates beside those wanted that are as good as nothing to look at again.
-_FEW = 256
+# Sums of float32 in another order.
+_SUMMING = 4e-6
 
 
 @functools.cache
@@ -82,51 +79,32 @@ class Rough:
     """A corpus as it is multiplied.
 
     Attributes:
-        vectors: Shape (corpus, kept).
+        vectors: Shape (corpus, dim).
         lost: The most that rounding moved a vector.
         longest: Length of the longest vector.
-        directions: Those that are multiplied, shape (dim, kept); None for all as they are.
-        left: Length of what they leave of a vector, at most.
     """
 
     vectors: Tensor
     lost: float
     longest: float
-    directions: Tensor | None
-    left: float
 
     @classmethod
-    def of(cls, corpus: Matrix, directions: Matrix | None) -> Rough:
+    def of(cls, corpus: Matrix) -> Rough:
         """A corpus of shape (corpus, dim)."""
         import torch
 
         whole = as_tensor(corpus)
-        turns = None if directions is None else as_tensor(directions)
-        kind = torch.bfloat16 if half_is_faster() else torch.float32
-        if turns is None and kind == torch.float32:
-            return cls(whole, 0.0, float(torch.linalg.vector_norm(whole, dim=1).max()), None, 0.0)
-        kept = len(whole[0] if turns is None else turns[0])
-        vectors = torch.empty((len(whole), kept), dtype=kind)
-        lost, longest, left = 0.0, 0.0, 0.0
+        if not half_is_faster():
+            return cls(whole, 0.0, float(torch.linalg.vector_norm(whole, dim=1).max()))
+        halves = torch.empty(corpus.shape, dtype=torch.bfloat16)
+        worst, longest = 0.0, 0.0
         for at in range(0, len(corpus), _CHUNK):
             part = whole[at : at + _CHUNK]
-            turned, beside = _turned(part, turns)
-            vectors[at : at + _CHUNK] = turned
-            rounded = turned - vectors[at : at + _CHUNK].float()
-            lost = max(lost, float(torch.linalg.vector_norm(rounded, dim=1).max()))
+            halves[at : at + _CHUNK] = part
+            lost = part - halves[at : at + _CHUNK].float()
+            worst = max(worst, float(torch.linalg.vector_norm(lost, dim=1).max()))
             longest = max(longest, float(torch.linalg.vector_norm(part, dim=1).max()))
-            left = max(left, float(beside.max()))
-        return cls(vectors, lost, longest, turns, left)
-
-
-def _turned(vectors: Tensor, directions: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Vectors in some directions, and the lengths of what these leave of them."""
-    import torch
-
-    if directions is None:
-        return vectors, torch.zeros(len(vectors))
-    turned = torch.mm(vectors, directions)
-    return turned, torch.linalg.vector_norm(vectors - torch.mm(turned, directions.T), dim=1)
+        return cls(halves, worst, longest)
 
 
 def as_tensor(vectors: Matrix) -> Tensor:
@@ -148,11 +126,9 @@ def candidates(queries: Matrix, corpus: Matrix, k: int, memory_mb: int) -> Candi
         memory_mb: Working memory, where bfloat16 is multiplied beside a copy of the corpus in half
             its size.
     """
-    from synth.algorithms.leading import leading_directions
     from synth.algorithms.pool import room_for
 
-    room = room_for(k)
-    rough = Rough.of(corpus, leading_directions(queries, corpus, k, k + _FEW))
+    rough, room = Rough.of(corpus), room_for(k)
     each = 6 * _CHUNK + 6 * room + 8 * corpus.shape[1]
     rows = max(1, min(_MOST_ROWS, memory_mb * 2**20 // (each * threads())))
     ids, counts = np.empty((len(queries), room), np.int32), np.empty(len(queries), np.int64)
@@ -174,13 +150,11 @@ def _search(
     from synth.algorithms.pool import empty_pool, take, thin_all
 
     corpus = rough.vectors
-    turned, left = _turned(queries, rough.directions)
-    asked = turned.to(corpus.dtype)
+    asked = queries.to(corpus.dtype)
     long = torch.linalg.vector_norm(queries, dim=1)
-    lost = torch.linalg.vector_norm(turned - asked.float(), dim=1)
-    # Cauchy and Schwarz, for what is left of both and for both roundings.
+    lost = torch.linalg.vector_norm(queries - asked.float(), dim=1)
+    # Cauchy and Schwarz, for both roundings.
     error = lost * rough.longest + (long + lost) * (rough.lost + _SUMMING * rough.longest)
-    error += left * rough.left
     bound, every = error.numpy(), np.arange(len(ids))
     pool = empty_pool(ids, counts)
     scores = torch.empty((len(ids), min(_CHUNK, len(corpus))), dtype=corpus.dtype)

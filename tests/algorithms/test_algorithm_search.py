@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from synth.algorithms import leading, neighbors, rough_products
+from synth.algorithms import neighbors, rough_products
 from synth.algorithms.approximate import search
 from synth.algorithms.copy_screen import may_be_copies, near_copies, word_sets
+from synth.algorithms.directions import principal_directions
 from synth.algorithms.fuzzy import copy_ratio
-from synth.algorithms.leading import leading_directions
 from synth.algorithms.lexical import bm25_index, bm25_top_k, tokens
 from synth.algorithms.mining import allowed, first_places, fused, places_of
 from synth.algorithms.neighbors import Neighbors, Vectors, top_k
@@ -57,38 +57,6 @@ def test_rough_products_find_just_what_float32_finds(scale: float) -> None:
     assert (found.scores == expected.scores).all()
 
 
-def falling(seed: int, count: int) -> Vectors:
-    """Vectors that differ most in few directions, none of which is a dimension, as encoders'."""
-    turn = np.linalg.qr(np.random.default_rng(99).normal(size=(DIM, DIM)))[0]
-    found = np.random.default_rng(seed).normal(size=(count, DIM)) * np.exp(-np.arange(DIM) / 6)
-    found = found @ turn
-    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
-
-
-@pytest.mark.usefixtures("multiplied")
-def test_leading_directions_find_just_what_all_find(monkeypatch: pytest.MonkeyPatch) -> None:
-    queries, corpus = falling(0, 400), falling(1, 20_000)
-    monkeypatch.setattr(leading, "_WORTH", 10)
-    directions = leading_directions(queries, corpus, 40, 300)
-    assert directions is not None
-    assert directions.shape[1] <= DIM / 2
-    assert np.allclose(directions.T @ directions, np.eye(directions.shape[1]), atol=1e-5)
-    found, counts = by_rough(queries, corpus, 40)
-    assert (counts >= 40).mean() > 0.9
-    expected = top_k(queries, corpus, 40)
-    there = counts >= 40
-    assert (found.ids == expected.ids)[there].all()
-    assert (found.scores == expected.scores)[there].all()
-    again = top_k(queries, corpus, 40)
-    assert (again.ids == expected.ids).all()
-
-
-def test_directions_that_all_matter_are_not_looked_for() -> None:
-    queries, corpus = vectors(0, 4_000), vectors(1, 20_000)
-    assert leading_directions(queries, corpus, 40, 300) is None
-    assert leading_directions(falling(0, 20), falling(1, 20_000), 40, 300) is None
-
-
 @pytest.mark.usefixtures("multiplied")
 def test_hundreds_of_equals_are_left_to_float32() -> None:
     corpus = np.concatenate([vectors(1, 3_000), np.repeat(vectors(2, 1), 3_000, axis=0)])
@@ -108,6 +76,14 @@ def test_a_large_search_takes_rough_products_and_gives_the_same(
     found = top_k(queries, corpus, 25)
     assert (found.ids == expected.ids).all()
     assert (found.scores == expected.scores).all()
+
+
+def test_principal_directions_are_orthogonal_and_the_strongest_come_first() -> None:
+    corpus = vectors(0, 2_000)
+    found = principal_directions(corpus)
+    assert np.allclose(found.T @ found, np.eye(DIM), atol=1e-5)
+    strength = np.square(corpus @ found).sum(axis=0)
+    assert (np.diff(strength) <= 1e-3).all()
 
 
 def test_products_are_nan_where_there_is_no_text() -> None:
