@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 DIM, KEEP, DEPTH, MARGIN = 384, 5, 100, 0.05
 _CENTRES, _SPREAD = 2_000, 0.8
+# As many as an export reads at once.
+_BATCH_ROWS = 8192
 # How variance falls from one principal direction to the next, and where it ends.
 _FALLS, _ENDS = -0.5, 140
 Vectors = NDArray[np.float32]
@@ -129,9 +131,14 @@ def _synth(search: str, near_copy: float | None) -> Callable[[Vectors, Vectors],
             }
         )
         mined = step.whole(table, corpus)
-        kept = MarginFilter(relative_margin=MARGIN, keep=KEEP).apply(mined)
-        triplets = triplet_rows(TripletExport(), kept).rows
-        return _pairs(triplets.column("query"), triplets.column("negative"))
+        margin = MarginFilter(relative_margin=MARGIN, keep=KEEP)
+        found: Negatives = []
+        # Steps that look at one row after the other, and exports, get rows in batches.
+        for at in range(0, count, _BATCH_ROWS):
+            kept = margin.apply(mined.slice(at, _BATCH_ROWS))
+            triplets = triplet_rows(TripletExport(), kept).rows
+            found += _pairs(triplets.column("query"), triplets.column("negative"))
+        return found
 
     return mine
 

@@ -57,10 +57,11 @@ def in_order(parts: Sequence[pa.Array], row: NDArray[np.int64], kind: pa.DataTyp
         row: The row of each, shape (lists,).
         kind: Their type.
     """
-    if len(parts) == 1 and (np.diff(row) > 0).all():
-        return parts[0]
-    joined = pa.concat_arrays(parts) if parts else pa.nulls(0, kind)
-    return joined.take(pa.array(np.argsort(row)))
+    if len(parts) < 2:
+        joined = parts[0] if parts else pa.nulls(0, kind)
+    else:
+        joined = pa.concat_arrays(parts)
+    return joined if (np.diff(row) > 0).all() else joined.take(pa.array(np.argsort(row)))
 
 
 @dataclass(frozen=True, slots=True)

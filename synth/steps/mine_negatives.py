@@ -109,7 +109,7 @@ class MineNegatives(OneTaskStep):
         lists: list[pa.Array] = []
         how: dict[str, tuple[float, str]] = {}
         for own, texts in _parts(table, corpus, self.same):
-            miner = _Miner.of(self, table.take(pa.array(own)), corpus.take(pa.array(texts)))
+            miner = _Miner.of(self, _of(table, own), _of(corpus, texts))
             lists.append(miner.mined())
             pieces.append((own, texts))
             for name, one in miner.retrieval.corpus.how.items():
@@ -119,6 +119,11 @@ class MineNegatives(OneTaskStep):
         out = rows.with_column(table, NEGATIVES, _appended(table, mined))
         out = rows.with_column(out, SCORED_BY, pa.nulls(table.num_rows, pa.string()))
         return with_facts(out, told(how) | short_of(mined, self.depth))
+
+
+def _of(table: Table, at: Ids) -> Table:
+    """Some rows of a table, or the table itself: a copy of a corpus takes a lot of room."""
+    return table if len(at) == table.num_rows else table.take(pa.array(at))
 
 
 def _parts(table: Table, corpus: Table, same: tuple[str, ...]) -> Iterator[tuple[Ids, Ids]]:

@@ -210,7 +210,7 @@ def facts(step: OrderDocuments, told: Sequence[Told]) -> dict[str, str]:
     if after.windows:
         found["documents in a window"] = f"{after.parts / after.windows:.1f}"
         found["cosine within windows"] = _spread(after.within, before.within if before else None)
-        found["cosine to the most similar document before in the window"] = _spread(
+        found["cosine to the nearest before it in a window"] = _spread(
             after.nearest, before.nearest if before else None
         )
     if after.several and step.source is not None:

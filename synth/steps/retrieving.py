@@ -20,6 +20,8 @@ from synth.steps.searching import Corpus, Retrieved
 
 # A row that needs more than was found is searched again, so many times deeper each time.
 _DEEPER = 4
+# Rows whose lists are made at once: what is needed on the way takes several times their room.
+_ROWS = 4096
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 # Which of the texts found for some rows they may have: indices of rows, and of texts, shape
@@ -107,12 +109,16 @@ class Retrieval:
         order: list[Ids] = []
         while len(short):
             found = self.corpus.find(short, width)
-            places = first_places(choice(short, found.ids), wanted)
-            enough = (places[:, wanted - 1] >= 0) | (width >= self.corpus.size)
-            done = places[enough, skip:][:, :count]
-            pieces.append(self._entries(found.of(enough), done))
-            order.append(short[enough])
-            short, width = short[~enough], width * _DEEPER
+            left: list[Ids] = []
+            for at in range(0, len(short), _ROWS):
+                own, part = short[at : at + _ROWS], found.of(slice(at, at + _ROWS))
+                places = first_places(choice(own, part.ids), wanted)
+                enough = (places[:, wanted - 1] >= 0) | (width >= self.corpus.size)
+                done = places[enough, skip:][:, :count]
+                pieces.append(self._entries(part.of(enough), done))
+                order.append(own[enough])
+                left.append(own[~enough])
+            short, width = np.concatenate(left), width * _DEEPER
         served = np.concatenate([*order, np.zeros(0, np.int64)])
         return in_order(pieces, served, rows.RETRIEVED)
 

@@ -39,7 +39,7 @@ class Retrieved:
     sums: np.ndarray
     by: tuple[tuple[str, Neighbors], ...]
 
-    def of(self, at: np.ndarray) -> Retrieved:
+    def of(self, at: np.ndarray | slice) -> Retrieved:
         """What some of the queries found."""
         by = tuple((name, Neighbors(one.ids[at], one.scores[at])) for name, one in self.by)
         return Retrieved(self.ids[at], self.scores[at], self.sums[at], by)

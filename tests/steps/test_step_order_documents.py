@@ -248,8 +248,14 @@ def test_what_an_order_is_worth_is_told() -> None:
         "jumps",
         "documents in a window",
         "cosine within windows",
+        "cosine to the nearest before it in a window",
         "windows of one topic",
     }
+    near, within = (
+        float(told[key].split(",")[0])
+        for key in ("cosine to the nearest before it in a window", "cosine within windows")
+    )
+    assert near > within
     after, before = told["cosine within windows"].split("; by id ")
     assert float(after.split(",")[0]) > float(before) + 0.2
     one_topic, before = told["windows of one topic"].split("%, by id ")
