@@ -105,7 +105,8 @@ def _check_body(head: PromptHead, template: str, where: str) -> None:
         raise RecipeError(f"{where}: a prompt is one file and must not read another template")
     if (problem := refused(tree)) is not None:
         raise RecipeError(f"{where}: {problem}")
-    given = ["axes", *(["passage"] if head.makes == "scores" else [])]
+    shown = {"scores": ["passage"], "ranking": ["passages"]}
+    given = ["axes", *shown.get(head.makes, [])]
     unknown = meta.find_undeclared_variables(tree) - set(head.needs) - set(given)
     if unknown:
         name = sorted(unknown)[0]
