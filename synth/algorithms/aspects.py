@@ -16,7 +16,8 @@ class Partners(NamedTuple):
 
     Attributes:
         alike: Those that share a label with it, each pair at the lower of its two documents.
-        unlike: Those that share none; no pair of documents comes twice, in whatever order.
+        unlike: Those that share none, for documents with a like; no pair of documents comes twice,
+            in whatever order.
     """
 
     alike: list[list[int]]
@@ -54,7 +55,7 @@ def aspect_partners(
         others = {other for label in own & rare for other in members[label] if other > at}
         alike[at] = sorted(draw.sample(sorted(others), min(most, len(others))))
         owed += negative_ratio * len(alike[at])
-        wanted = int(owed + 0.5)
+        wanted = int(owed + 0.5) if alike[at] else 0
         for _ in range(_TRIES * wanted):
             if len(unlike[at]) == wanted:
                 break

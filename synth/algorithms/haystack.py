@@ -19,7 +19,8 @@ class Hidden(NamedTuple):
     Attributes:
         text: The document.
         tokens: Its length.
-        depth: Share of its tokens that stand before the hidden text.
+        depth: Share of its other tokens that stand before the hidden text: 0 at the beginning, 1 at
+            the end.
     """
 
     text: str
@@ -89,5 +90,5 @@ def hidden(
     tokens = count(made)
     if not (1 - TOLERANCE) * target <= tokens <= target:
         return None
-    before = halves(low)[0]
-    return Hidden(made, tokens, count(before) / tokens if before else 0.0)
+    before, behind = (count(part) if part else 0 for part in halves(low))
+    return Hidden(made, tokens, before / max(1, before + behind))

@@ -35,8 +35,8 @@ class Haystack(OneTaskStep):
 
     Each row becomes one document. Lengths and depths are dealt out evenly: every combination gets
     as many rows as any other, but for one. A document has at most `length` tokens, and at least
-    98 % of them. `depth` is the share of its tokens before the hidden text, as near to what was
-    asked as the end of a sentence allows; the text itself stays in `needle`.
+    98 % of them. `depth` is the share of the hay before the hidden text, as near to what was asked
+    as the end of a sentence allows; the text itself stays in `needle`.
 
     Rows without text drop as ``no_<column>``, those whose text fits into no such document as
     ``needle_too_long``.

@@ -174,12 +174,14 @@ def test_the_dataset_opens_and_no_source_document_straddles_its_splits(
         opened = datasets.load_dataset(str(finished.path), config, cache_dir=str(tmp_path))
         names = (f"export {spec.name}", *([EXPORT] if spec is finished.plan.exports[0][0] else []))
         record = next(one for one in finished.outcome.records if one.name in names)
-        assert sum(len(split) for split in opened.values()) == record.rows_out > 0
+        judged = isinstance(spec, BeirExport)  # one judgement for each positive of a row
+        number = sum(len(split) for split in opened.values())
+        assert number == record.rows_out > 0 or (judged and number > record.rows_out > 0)
         assert set(opened) <= set(spec.splits)
         for other in others:
             beside = datasets.load_dataset(str(finished.path), other, cache_dir=str(tmp_path))
             assert all(len(split) for split in beside.values())
-        if isinstance(spec, BeirExport):
+        if judged:
             continue  # its tables name rows in columns of their own
         sources = {row["id"]: row.get("source_id") for row in finished.found[reads].rows}
         splits = defaultdict(set)
