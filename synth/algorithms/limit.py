@@ -69,6 +69,20 @@ def relevant_documents(
             return [tuple(range(at * relevant, (at + 1) * relevant)) for at in range(queries)]
 
 
+def check_things(queries: int, likes: int, things: Sequence[str]) -> None:
+    """Proves that there is a thing for each query, and others to fill documents with.
+
+    Raises:
+        ValueError: If there are too few.
+    """
+    needed, there = queries + likes, len(set(things))
+    if there < needed:
+        raise ValueError(
+            f"{queries:,} queries and documents of {likes:,} things take {needed:,} different "
+            f"things; there are {there:,}"
+        )
+
+
 def limit(
     sets: Sequence[Sequence[int]], documents: int, things: Sequence[str], likes: int, draw: Random
 ) -> Limit:
@@ -84,12 +98,7 @@ def limit(
     Raises:
         ValueError: If there are too few things, or a document is relevant to too many queries.
     """
-    needed = len(sets) + likes
-    if len(set(things)) < needed:
-        raise ValueError(
-            f"{len(sets):,} queries and documents of {likes} things take {needed:,} different "
-            f"things; there are {len(set(things)):,}"
-        )
+    check_things(len(sets), likes, things)
     order = draw.sample(sorted(set(things)), len(set(things)))
     private, filling = order[: len(sets)], sorted(order[len(sets) :])
     asked: list[list[str]] = [[] for _ in range(documents)]

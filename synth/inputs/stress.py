@@ -9,7 +9,7 @@ from typing import assert_never
 
 import pyarrow as pa
 
-from synth.algorithms.limit import least_documents, limit, relevant_documents
+from synth.algorithms.limit import check_things, least_documents, limit, relevant_documents
 from synth.algorithms.people import people
 from synth.core.errors import SourceError
 from synth.core.ids import content_id, fingerprint
@@ -78,10 +78,12 @@ def limit_records(spec: LimitSource, base: Path) -> Made:
             f"{spec.queries:,} queries with {spec.relevant} relevant documents each take at least "
             f"{least:,} documents in a {spec.pattern} pattern; `documents` is {documents:,}"
         )
-    sets = relevant_documents(documents, spec.queries, spec.relevant, spec.pattern, draw)
+    things = things_of(spec, base)
     try:
-        made = limit(sets, documents, things_of(spec, base), spec.likes, draw)
+        check_things(spec.queries, spec.likes, things)
         names = people(documents, draw)
+        sets = relevant_documents(documents, spec.queries, spec.relevant, spec.pattern, draw)
+        made = limit(sets, documents, things, spec.likes, draw)
     except ValueError as error:
         raise SourceError(f"{error}; change the numbers, or the file {spec.things}") from error
     questions = [[f"Who likes {thing}?" for thing in own] for own in made.asked]

@@ -227,7 +227,7 @@ def test_a_cascade_of_texts_is_refused() -> None:
 
 
 def test_scores_of_a_list_count_by_the_lowest_and_not_where_one_is_missing() -> None:
-    lists = [[0.5, 0.2], [0.5, None], []]
+    lists: list[list[float | None]] = [[0.5, 0.2], [0.5, None], []]
     entries = [[{"id": "p", "text": "x", "score": one} for one in own] for own in lists]
     step = Bucket(column="positives", edges=(0.4,))
     out = step.apply(table(positives=pa.array(entries, rows.POSITIVES)))
