@@ -37,6 +37,8 @@ class RetrievalRow(MapStep):
         query: The text that becomes the query.
         positives: Columns whose texts become the positives.
         negatives: Columns whose texts become the negatives.
+        positive_id: A column with the id of a positive that is a text; made from it when left out.
+            Name the document's own, lest a corpus has it twice.
         score: A column with the score of the positives, such as a grade of similarity.
         origin: The `origin` of negatives from texts; entries that have one keep it.
     """
@@ -45,6 +47,7 @@ class RetrievalRow(MapStep):
     query: Column | None = None
     positives: Annotated[Columns, Field(min_length=1)] | None = None
     negatives: Columns | None = None
+    positive_id: Column | None = None
     score: Column | None = None
     origin: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "given"
 
@@ -52,13 +55,17 @@ class RetrievalRow(MapStep):
     def _fills_something(self) -> Self:
         if self.query is None and self.positives is None and self.negatives is None:
             raise ValueError("give at least one of query, positives, negatives")
-        if self.score is not None and self.positives is None:
-            raise ValueError("`score` is that of `positives`; name these too")
+        told = {"score": self.score, "positive_id": self.positive_id}
+        if self.positives is None and (named := [key for key, one in told.items() if one]):
+            raise ValueError(f"`{named[0]}` is that of `positives`; name these too")
+        if self.positive_id is not None and len(self.positives or ()) > 1:
+            raise ValueError("`positive_id` is the id of one text; name one column of `positives`")
         return self
 
     def needs(self) -> Fields:
         """The columns named."""
-        named = (self.query, *(self.positives or ()), *(self.negatives or ()), self.score)
+        lists = (*(self.positives or ()), *(self.negatives or ()))
+        named = (self.query, *lists, self.positive_id, self.score)
         return tuple(pa.field(name, ANY) for name in dict.fromkeys(filter(None, named)))
 
     def adds(self) -> Fields:
@@ -92,7 +99,8 @@ class RetrievalRow(MapStep):
     def _positives(self, record: dict[str, Any]) -> list[cells.Entry]:
         given = None if self.score is None else record[self.score]
         score = {} if given is None else {"score": float(given)}
-        found = _entries(record, self.positives or ())
+        own = None if self.positive_id is None else record[self.positive_id]
+        found = _entries(record, self.positives or (), own)
         return [{"score": None, **entry, **score} for entry in found]
 
     def _negatives(self, record: dict[str, Any], positives: set[str]) -> list[cells.Entry]:
@@ -104,13 +112,16 @@ class RetrievalRow(MapStep):
         ]
 
 
-def _entries(record: dict[str, Any], columns: Columns) -> list[cells.Entry]:
+def _entries(
+    record: dict[str, Any], columns: Columns, own_id: str | None = None
+) -> list[cells.Entry]:
     """The texts of some columns as entries, each text once."""
     found: dict[str, cells.Entry] = {}
     for name in columns:
         value = record[name]
         for one in value if isinstance(value, list) else [value]:
-            entry = one if isinstance(one, dict) else {"text": one}
+            alone = None if isinstance(value, list) else own_id
+            entry = one if isinstance(one, dict) else {"id": alone, "text": one}
             text = str(entry.get("text") or "").strip()
             if text:
                 entry = entry | {"id": entry.get("id") or content_id("text", text), "text": text}
