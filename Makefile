@@ -6,7 +6,7 @@ BIN := .venv/bin
 # with it, a newer lock is installed into what is there.
 STAMP := .venv/.installed
 
-.PHONY: setup quickstart test check fix bench
+.PHONY: setup quickstart test check fix docs bench
 
 setup: $(STAMP)
 
@@ -33,6 +33,9 @@ check: setup
 fix: setup
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: setup
+	$(BIN)/python -m synth.gallery docs/recipes.md
 
 bench: setup
 	$(BIN)/python benchmarks/generation.py

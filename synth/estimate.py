@@ -11,13 +11,18 @@ import pyarrow.parquet as pq
 
 from synth.core.chat import DEFAULT_SAMPLING, Sampling
 from synth.core.paths import user_path
-from synth.core.step import CorpusStep
 from synth.inputs.files import Folder, find_files
-from synth.inputs.sources import HubSource, JsonlSource, ParquetSource, SourceSpec
+from synth.inputs.sources import (
+    HubSource,
+    JsonlSource,
+    LimitSource,
+    ParquetSource,
+    PasskeySource,
+    SourceSpec,
+)
 from synth.inputs.tables import read_tables
 from synth.plan import Plan, PlannedStep
 from synth.replies import ReplyIndex
-from synth.steps import Pack
 
 # English in the tokenizers of open-weight models: 4 to 4.5 characters to a token.
 _CHARS_PER_TOKEN = 4
@@ -72,7 +77,7 @@ def estimate(plan: Plan, out: str) -> list[StepEstimate]:
 def _rows_after(step: PlannedStep, came: int | None) -> int | None:
     if step.generation is not None and step.generation.makes_rows and came is not None:
         return came * (step.generation.step.n + step.generation.step.keep_inputs)
-    return None if isinstance(step.step, CorpusStep) and isinstance(step.step, Pack) else came
+    return None if step.step.makes_rows else came
 
 
 def _of_step(
@@ -111,6 +116,8 @@ def _rows_of(spec: SourceSpec, base: Path) -> int | None:
     """Rows of a source: counted where that is quick, else by size; None where neither is."""
     if isinstance(spec, HubSource):
         return None
+    if isinstance(spec, LimitSource | PasskeySource):
+        return sum(int(table.num_rows) for table in read_tables(spec, base, None))
     path = spec.path if "://" in spec.path else str(base / user_path(spec.path))
     fs, files = find_files(path, (".parquet",) if isinstance(spec, ParquetSource) else ("",))
     if isinstance(spec, ParquetSource):

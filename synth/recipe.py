@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PositiveFloat,
     PrivateAttr,
     ValidationError,
     field_validator,
@@ -43,6 +44,44 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+class TaskGroup(BaseModel):
+    """Configurations of a dataset that a trainer takes as one kind of task.
+
+    Attributes:
+        share: Share of all batches that are of this kind, relative to the other groups.
+        configs: The configurations.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: PositiveFloat = 1.0
+    configs: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class SamplingWeights(BaseModel):
+    """How often a trainer should take a batch from each configuration; the card has the numbers.
+
+    Within a group a configuration of ``l`` rows weighs ``l ** exponent``.
+
+    Attributes:
+        exponent: 1 takes every row as often as any other, 0 every configuration.
+        groups: Kinds of tasks by name.
+
+    Source:
+        Sampling of QZhou-Embedding (arXiv:2508.21632), whose second stage gives retrieval 0.72.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exponent: Annotated[float, Field(ge=0, le=1)] = 0.5
+    groups: Annotated[dict[str, TaskGroup], Field(min_length=1)]
+
+    @property
+    def configs(self) -> list[str]:
+        """The configurations of all groups."""
+        return [config for group in self.groups.values() for config in group.configs]
+
+
 class CardSpec(BaseModel):
     """What the dataset card says that no run can find out. It changes no row.
 
@@ -51,6 +90,7 @@ class CardSpec(BaseModel):
         languages: Codes of the languages of the rows, such as ``en``.
         tags: Further tags.
         source_datasets: Names of the datasets that the documents come from.
+        sampling: How often a trainer should take each configuration.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +99,7 @@ class CardSpec(BaseModel):
     languages: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     source_datasets: tuple[str, ...] = ()
+    sampling: SamplingWeights | None = None
 
 
 class Recipe(BaseModel):
@@ -68,6 +109,8 @@ class Recipe(BaseModel):
         name: Name of the dataset and of its folder under `outputs/`.
         version: Raise it when the recipe changes; each version is a run of its own.
         description: One line for lists and the card.
+        family: What kind of method it is, for the gallery.
+        papers: Where the method comes from: a name and where it can be read.
         seed: Every draw of a generate step comes from it and the row's id.
         source: The main source; steps call it ``source``.
         sources: Further sources, by name.
@@ -82,6 +125,8 @@ class Recipe(BaseModel):
     name: Name
     version: Annotated[Name, BeforeValidator(_as_text)] = "1"
     description: str = ""
+    family: str = ""
+    papers: tuple[str, ...] = ()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     source: SourceSpec
     sources: dict[Name, SourceSpec] = {}
@@ -143,6 +188,19 @@ class Recipe(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _weighs_what_it_exports(self) -> Self:
+        weighed = [] if self.card.sampling is None else self.card.sampling.configs
+        there = [config for export in self.export for config in export.configs()]
+        for config in weighed:
+            if config not in there:
+                raise ValueError(
+                    f"card.sampling weighs {config!r}; the exports have {', '.join(there)}"
+                )
+            if weighed.count(config) > 1:
+                raise ValueError(f"card.sampling weighs {config!r} twice")
+        return self
+
     @property
     def base(self) -> Path:
         """The folder that relative paths start from: that of the recipe's file."""
@@ -195,7 +253,7 @@ def load_recipe(name: str) -> Recipe:
     if path is None:
         names = shipped_names("recipes")
         near = difflib.get_close_matches(Path(name).stem, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+        hint = f"did you mean {near[0]!r}?" if near else "`synth recipes` lists those that ship"
         raise RecipeError(f"there is no recipe {name!r}; {hint} (or give the path of a .yaml file)")
     try:
         text = path.read_text(encoding="utf-8")

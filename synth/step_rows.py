@@ -20,6 +20,7 @@ from synth.core.errors import StorageError, SynthError
 from synth.core.rows import Table
 from synth.inputs.files import Folder
 from synth.manifest import StepRecord
+from synth.steps import cells
 
 # Rows decoded at once: few where a reader wants few, many where all are wanted.
 _HEAD_ROWS = 1_024
@@ -91,6 +92,26 @@ class StepRows:
             if left <= 0:
                 break
         return self._table(found)
+
+    def near(self, column: str, value: float, number: int = 5) -> Table:
+        """The rows whose number is nearest to a threshold, dropped ones too, the lowest first.
+
+        Args:
+            column: A column of numbers; of `positives` or `negatives` the lowest score counts.
+            value: The threshold.
+            number: How many rows.
+
+        Raises:
+            SynthError: If the step has no such column, or it does not hold numbers.
+        """
+        if column not in self.schema.names:
+            known = ", ".join(self.schema.names)
+            raise SynthError(f"{self.record.name} has no column {column!r}; it has {known}")
+        table = self.to_arrow(dropped=True)
+        numbers = cells.numbers(table, column, "--near")
+        nearest = np.argsort(np.abs(numbers - value), kind="stable")[:number]
+        nearest = nearest[~np.isnan(numbers[nearest])]
+        return table.take(pa.array(nearest[np.argsort(numbers[nearest], kind="stable")]))
 
     def search(
         self, named_in: Sequence[str], ids: Sequence[str], columns: Sequence[str] | None = None

@@ -95,6 +95,13 @@ def render_rows(step_rows: StepRows, n: int = 5, *, dropped: bool = False) -> Re
     return Group(head, *(_card(row) for row in found))
 
 
+def render_near(step_rows: StepRows, column: str, value: float, n: int = 5) -> RenderableType:
+    """Cards of the rows around a threshold, those below it before those above."""
+    found = step_rows.near(column, value, n).to_pylist()
+    head = Text(f"{step_rows.record.name}: {len(found):,} rows around {column} {value:g}", "bold")
+    return Group(head, *(_card(row) for row in found))
+
+
 def render_calibration(found: Calibration) -> Table:
     """For each margin what it keeps, and how much of that is estimated to be relevant."""
     table = _table(f"{found.step}: {found.rows:,} rows, judged by {found.judge}")

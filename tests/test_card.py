@@ -173,3 +173,14 @@ def test_the_metadata_is_the_yaml_at_the_top() -> None:
 def test_paths_hosts_and_keys_are_shortened(text: str, public: str | None) -> None:
     assert redacted(text) == (text if public is None else public)
     assert redacted(redacted(text)) == redacted(text)
+
+
+def test_a_card_tells_how_often_to_take_each_configuration() -> None:
+    sampling = (
+        "card: {sampling: {groups: {pairs: {share: 3, configs: [default]}, "
+        "others: {configs: [all_rows]}}}}\n"
+    )
+    text = render_card(a_run(RECIPE + sampling))
+    assert re.search(r"\| default \| pairs \| 1,230 \| 0\.7500 \|", text)
+    assert re.search(r"\| all_rows \| others \| 1,230 \| 0\.2500 \|", text)
+    assert "## Sampling" not in render_card(a_run())

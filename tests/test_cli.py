@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -240,13 +241,40 @@ def test_check_accepts_every_recipe_that_ships(name: str, tmp_path: Path) -> Non
     assert "The recipe is sound" in result.stdout
 
 
-@pytest.mark.parametrize("what", ["prompts", "recipes"])
-def test_what_ships_is_listed_one_line_each(what: str) -> None:
-    result = synth(what)
+def test_prompts_that_ship_are_listed_one_line_each() -> None:
+    result = synth("prompts")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == shipped_names(what)
+    assert [line.split()[0] for line in lines] == shipped_names("prompts")
     assert all(len(line.split()) > 3 for line in lines)
+
+
+def test_recipes_that_ship_are_a_gallery_of_purpose_needs_output_and_source() -> None:
+    result = synth("recipes")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    named = [line.split()[0] for line in lines if re.match(r"  \S", line)]
+    told = [line for line in lines if re.match(r" {28}needs .*; makes .*; from .*", line)]
+    assert sorted(named) == shipped_names("recipes")
+    assert len(told) == len(named)
+
+
+def test_recipes_are_found_by_a_word() -> None:
+    found = synth("recipes", "stress").stdout
+    assert "limit" in found
+    assert "quickstart" not in found
+
+
+def test_a_recipe_is_begun_as_a_copy_that_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = synth("new", "mine", "--from", "listwise", "--with-prompts")
+    assert made.exit_code == 0, made.output
+    assert made.stdout.splitlines()[0] == "mine/mine.yaml"
+    assert synth("check", "mine/mine.yaml").exit_code == 0
+    said = refused(synth("new", "mine", "--from", "listwise"))
+    assert "is not overwritten" in said
 
 
 def test_the_command_loads_no_heavy_package() -> None:

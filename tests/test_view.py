@@ -18,7 +18,7 @@ from synth.inputs.files import Folder
 from synth.manifest import Part, StepRecord, write_record
 from synth.recipe import Recipe, parse_recipe
 from synth.steps.rejected import REJECTED_NEGATIVES
-from synth.terminal import render_ledger, render_rows, render_why
+from synth.terminal import render_ledger, render_near, render_rows, render_why
 from synth.view import Run, open_run
 
 RECIPE = """\
@@ -296,3 +296,24 @@ def test_datasets_opens_a_run_with_two_configs(
     assert columns is not None
     assert corpus["train"].features.arrow_schema.types == columns.types
     assert datasets.load_dataset(run.folder.root)[split].num_rows == 1
+
+
+def test_rows_around_a_threshold_are_shown_from_both_sides(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "id": list("abcde"),
+            "score": pa.array([0.1, 0.9, 0.45, None, 0.5]),
+            "drop_reason": ["low", None, None, "none", None],
+        }
+    )
+    write_step(tmp_path / "r" / "1", 0, table, "source", "", "", made=0)
+    data = {"recipe": RECIPE, "name": "r", "version": "1"}
+    (tmp_path / "r" / "1" / "_run.json").write_bytes(orjson.dumps(data))
+    step = open_run(tmp_path / "r" / "1")["source"]
+    assert step.near("score", 0.4, 3)["id"].to_pylist() == ["a", "c", "e"]
+    assert step.near("score", 0.4, 9)["id"].to_pylist() == ["a", "c", "e", "b"]
+    assert "4 rows around score 0.4" in shown(render_near(step, "score", 0.4, 9))
+    with pytest.raises(SynthError, match="has no column 'scores'; it has id, score"):
+        step.near("scores", 0.4)
+    with pytest.raises(SynthError, match="reads numbers"):
+        step.near("id", 0.4)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import yaml
 
+from synth.algorithms.sampling import sampling_weights
 from synth.card.loading import loading
 from synth.card.markdown import fenced, markdown_table
 from synth.card.metadata import metadata
@@ -33,6 +34,7 @@ def render_card(run: RunInfo) -> str:
     sections = (
         _what(run),
         loading(run),
+        _sampling(run),
         _examples(run),
         _ledger(run.records),
         _models(run.models),
@@ -60,6 +62,26 @@ def _what(run: RunInfo) -> str:
     ]
     table = markdown_table(["config", "split", "rows", "columns"], lines)
     return f"# {recipe.name}{about}\n\n{made} {rights}\n\n{table}"
+
+
+def _sampling(run: RunInfo) -> str:
+    """How often a trainer should take each configuration, where the recipe says so."""
+    spec = run.recipe.card.sampling
+    if spec is None:
+        return ""
+    sizes = {name: sum(run.configs[name].splits.values()) for name in spec.configs}
+    groups = [(group.share, group.configs) for group in spec.groups.values()]
+    weights = sampling_weights(sizes, groups, spec.exponent)
+    lines = [
+        [config, name, f"{sizes[config]:,}", f"{weights[config]:.4f}"]
+        for name, group in spec.groups.items()
+        for config in group.configs
+    ]
+    table = markdown_table(["config", "task", "rows", "probability"], lines)
+    return (
+        "## Sampling\n\nEach configuration is one task: take a batch from one of them, with these "
+        f"probabilities (rows to the power of {spec.exponent:g} within a task's share).\n\n{table}"
+    )
 
 
 def _examples(run: RunInfo) -> str:

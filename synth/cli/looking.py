@@ -9,6 +9,7 @@ from rich.console import Console
 
 from synth.cli.common import Debug, RunPath, app, sentences
 from synth.cli.placing import EngineArgs, Engines, GpusPerEngine, RayAddress, placement_of
+from synth.core.errors import RecipeError
 
 Step = Annotated[str | None, typer.Option(help="The step; needed where several could be meant.")]
 
@@ -19,15 +20,21 @@ def view(
     step: Annotated[str | None, typer.Option(help="Show rows of this step.")] = None,
     dropped: Annotated[bool, typer.Option("--dropped", help="Show the rows it dropped.")] = False,  # noqa: FBT002
     why: Annotated[str | None, typer.Option(help="Walk this id back to its source.")] = None,
+    near: Annotated[
+        str | None, typer.Option(help="COLUMN=NUMBER: show the rows of --step around a threshold.")
+    ] = None,
     number: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 5,
     debug: Debug = False,  # noqa: FBT002  (a command-line flag)
 ) -> None:
     """Look at a run: its ledger, rows of a step, dropped rows, or the history of one row."""
     with sentences(debug=debug):
-        from synth.terminal import render_ledger, render_rows, render_why
+        from synth.terminal import render_ledger, render_near, render_rows, render_why
         from synth.view import open_run
 
         console, opened = Console(), open_run(run)
+        if near is not None:
+            console.print(render_near(opened[step or ""], *_threshold(near), number))
+            return
         if why is not None:
             console.print(render_why(opened.why(why)))
             return
@@ -38,6 +45,15 @@ def view(
         for name in [step] if step else opened.steps:
             if step or opened[name].record.rows_dropped:
                 console.print(render_rows(opened[name], number, dropped=dropped))
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    """``score=0.4`` as a column and a number."""
+    column, _, number = text.rpartition("=")
+    try:
+        return column, float(number)
+    except ValueError as error:
+        raise RecipeError(f"--near got {text!r}; give a column and a number: score=0.4") from error
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The command `dedup-index`, and the lists of what ships."""
+"""The commands `dedup-index` and `new`, and the lists of what ships."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
+from rich.console import Console
 
 from synth.cli.common import Debug, app, sentences
 from synth.core.errors import RecipeError
@@ -53,11 +54,39 @@ def prompts(debug: Debug = False) -> None:  # noqa: FBT002  (a command-line flag
 
 
 @app.command()
-def recipes(debug: Debug = False) -> None:  # noqa: FBT002  (a command-line flag)
-    """List the recipes that ship, one line each."""
+def recipes(
+    word: Annotated[str, typer.Argument(help="Only those that have it in name or purpose.")] = "",
+    debug: Debug = False,  # noqa: FBT002
+) -> None:
+    """Show the recipes that ship: purpose, needs, output and source."""
     with sentences(debug=debug):
-        from synth.inputs.shipped import shipped_names
-        from synth.recipe import load_recipe
+        from synth.gallery import entries
 
-        for name in shipped_names("recipes"):
-            print(f"{name:24} {load_recipe(name).description}")  # noqa: T201
+        console = Console(soft_wrap=True, highlight=False)
+        family = None
+        for one in entries(word):
+            if one.recipe.family != family:
+                family = one.recipe.family
+                console.print(f"[bold]{family}[/bold]")
+            console.print(f"  {one.name:26}{one.recipe.description}", markup=False)
+            told = f"needs {one.needs}; makes {one.output}; from {one.papers}"
+            console.print(f"{'':28}{told}", style="dim", markup=False)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new recipe and of its folder.")],
+    source: Annotated[str, typer.Option("--from", help="Shipped recipe, or path of one.")],
+    with_prompts: Annotated[  # noqa: FBT002  (a command-line flag)
+        bool, typer.Option("--with-prompts", help="Copy the prompts that it uses, too.")
+    ] = False,
+    debug: Debug = False,  # noqa: FBT002
+) -> None:
+    """Copy a recipe into a folder of its own, to edit; overwrites nothing."""
+    with sentences(debug=debug):
+        from synth.new_recipe import new_recipe
+
+        made = new_recipe(name, source, Path(), with_prompts=with_prompts)
+        for path in made:
+            print(path)  # noqa: T201
+        print(f"Edit it, then: synth run {made[0]}")  # noqa: T201

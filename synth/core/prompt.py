@@ -22,7 +22,9 @@ from synth.core.chat import Message, Role, Sampling
 from synth.core.ids import weighted_choice
 from synth.core.sandbox import rendered
 
-Makes = Literal["columns", "rows", "pairs", "positives", "negatives", "scores"]
+Makes = Literal["columns", "rows", "pairs", "positives", "negatives", "scores", "ranking"]
+# What entries of a row get their scores from.
+SCORING: tuple[Makes, ...] = ("scores", "ranking")
 
 
 class _Check(BaseModel):
@@ -124,9 +126,12 @@ class PromptHead(BaseModel):
             gives to each. They must differ in their first token.
         makes: What the reply becomes. For ``scores`` each entry of `positives` and `negatives` is
             asked about by itself, its text being `passage`; its score is the reply, in [0, 1].
+            For ``ranking`` all of them are shown in random order as `passages`, and the plain-text
+            reply has their numbers, best first; scores fall evenly from 1 to 0.
         cut: What to do with a plain-text reply that `max_tokens` cut off: ``fail`` asks again,
             ``trim`` keeps its whole sentences.
         into: Column from reply field; for a plain-text reply one column name.
+        axes_into: Column from axis: what was drawn, as text, beside the reply.
         checks: Rules that a reply must hold; one that fails is asked again.
         sampling: Defaults of this task, under those of the step.
     """
@@ -143,6 +148,7 @@ class PromptHead(BaseModel):
     makes: Makes
     cut: Literal["fail", "trim"] = "fail"
     into: dict[str, str] | str | None = None
+    axes_into: dict[Variable, AxisName] = {}
     checks: tuple[Check, ...] = ()
     sampling: Sampling = Sampling()
 

@@ -45,6 +45,8 @@ class Step(BaseModel):
 
     # Packages whose version can change the rows that this step makes; part of its fingerprint.
     packages: ClassVar[tuple[str, ...]] = ()
+    # Whether it makes rows of its own, true in the column `IS_NEW` of `synth.steps.whole`.
+    makes_rows: ClassVar[bool] = False
 
     name: Name | None = None
     from_: Annotated[Name | None, Field(alias="from")] = None

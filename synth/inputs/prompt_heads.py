@@ -33,9 +33,15 @@ def check_head(head: PromptHead, where: str) -> None:
     filled = _plain_columns(head, where) if head.reply is None else _check_reply(head, where)
     if head.makes == "scores" and head.reply is not None:
         _check_scores(_fields(head), where)
+    if head.makes == "ranking" and head.reply is not None:
+        raise RecipeError(
+            f"{where}: the reply of `makes: ranking` is plain text with numbers, such as "
+            "2 > 3 > 1; leave `reply` out"
+        )
     required = _REQUIRED.get(head.makes)
     if required and required not in filled:
         raise RecipeError(f"{where}: `makes: {head.makes}` needs `into` to fill {required!r}")
+    filled |= _axis_columns(head, filled, where)
     reserved = filled & {"id", "drop_reason", "parent_id", "source_id", "provenance", "edits"}
     if reserved:
         raise RecipeError(f"{where}: `into` may not fill {sorted(reserved)[0]!r}; synth does")
@@ -47,6 +53,22 @@ def check_head(head: PromptHead, where: str) -> None:
             raise RecipeError(
                 f"{where}: check {check.kind}: the reply has no field {check.field!r}"
             )
+
+
+def _axis_columns(head: PromptHead, filled: set[str], where: str) -> set[str]:
+    """The columns that drawn values fill."""
+    if head.axes_into and head.makes not in ("columns", "rows", "pairs"):
+        raise RecipeError(
+            f"{where}: `axes_into` fills columns beside the reply, for which `makes: {head.makes}` "
+            "has no place; it may be columns, rows or pairs"
+        )
+    for column, axis in head.axes_into.items():
+        if axis not in head.axes:
+            known = ", ".join(head.axes) or "none"
+            raise RecipeError(f"{where}: `axes_into` names axis {axis!r}; its axes are {known}")
+        if column in filled:
+            raise RecipeError(f"{where}: `axes_into` fills {column!r}, as the reply does")
+    return set(head.axes_into)
 
 
 def _plain_columns(head: PromptHead, where: str) -> set[str]:

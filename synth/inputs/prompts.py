@@ -35,7 +35,7 @@ def load_prompt(name: str, base: Path) -> Prompt:
     if path is None:
         names = shipped_names("prompts")
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+        hint = f"did you mean {near[0]!r}?" if near else "`synth prompts` lists those that ship"
         raise RecipeError(f"there is no prompt {name!r}; {hint} (or give the path of a .md file)")
     try:
         text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
@@ -105,7 +105,8 @@ def _check_body(head: PromptHead, template: str, where: str) -> None:
         raise RecipeError(f"{where}: a prompt is one file and must not read another template")
     if (problem := refused(tree)) is not None:
         raise RecipeError(f"{where}: {problem}")
-    given = ["axes", *(["passage"] if head.makes == "scores" else [])]
+    shown = {"scores": ["passage"], "ranking": ["passages"]}
+    given = ["axes", *shown.get(head.makes, [])]
     unknown = meta.find_undeclared_variables(tree) - set(head.needs) - set(given)
     if unknown:
         name = sorted(unknown)[0]

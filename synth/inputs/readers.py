@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -18,7 +17,17 @@ from synth.core.errors import SourceError
 from synth.core.ids import ID_BYTES, fingerprint
 from synth.core.paths import is_folder, user_path
 from synth.inputs.files import find_files, open_binary
-from synth.inputs.sources import HubSource, JsonlSource, ParquetSource, SourceSpec, TextSource
+from synth.inputs.records import BATCH_ROWS, Records, no_field
+from synth.inputs.sources import (
+    HubSource,
+    JsonlSource,
+    LimitSource,
+    ParquetSource,
+    PasskeySource,
+    SourceSpec,
+    TextSource,
+)
+from synth.inputs.stress import made_mark, made_records
 
 PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
 # How the names of a source's files end, by its kind.
@@ -28,33 +37,12 @@ ENDINGS = {
     "jsonl": tuple(f"{e}{p}" for e in (".jsonl", ".ndjson") for p in PACKED),
     "text": tuple(f"{e}{p}" for e in (".txt", ".md") for p in PACKED),
 }
-BATCH_ROWS = 1024
 # Told apart by content below this size and by size, time, head and tail above it.
 _HASHED_WHOLE_BYTES = 64 << 20
 _HASHED_ENDS_BYTES = 1 << 20
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 NOT_JSON, NOT_UTF8 = "not_json", "not_utf8"
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Some records as columns of Python values, or as Arrow columns where the source has them.
-
-    Attributes:
-        columns: Field from its values, all of one length.
-        bad: Drop reason of each record that could not be read, None for the others.
-        place: Where the first one is, as a message would say it.
-        first: Number of the first record in its source, from 0.
-    """
-
-    columns: dict[str, Any]
-    bad: list[str | None]
-    place: str
-    first: int
-
-    def __len__(self) -> int:
-        return len(self.bad)
 
 
 def read_records(spec: SourceSpec, base: Path) -> Iterator[Records]:
@@ -76,6 +64,8 @@ def read_records(spec: SourceSpec, base: Path) -> Iterator[Records]:
             return _text(spec, base)
         case HubSource():
             return _hub(spec, base)
+        case LimitSource() | PasskeySource():
+            return made_records(spec, base)
         case _:
             assert_never(spec)
 
@@ -84,6 +74,8 @@ def content_mark(spec: SourceSpec, base: Path) -> str:
     """A fingerprint of what the source holds now, to notice that it changed."""
     if isinstance(spec, HubSource):
         return fingerprint("hub", spec.dataset, spec.config, spec.split, _hub_commit(spec, base))
+    if isinstance(spec, LimitSource | PasskeySource):
+        return made_mark(spec, base)
     fs, files = _files(spec, base)
     return fingerprint("files", [(Path(path).name, *_file_mark(fs, path)) for path in files])
 
@@ -182,7 +174,7 @@ def _parquet(spec: ParquetSource, base: Path) -> Iterator[Records]:
                 parquet = pq.ParquetFile(opened)
                 missing = [field for field in fields if field not in parquet.schema_arrow.names]
                 if missing:
-                    raise SourceError(_no_field(path, missing[0], parquet.schema_arrow.names))
+                    raise SourceError(no_field(path, missing[0], parquet.schema_arrow.names))
                 for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=fields):
                     columns = {name: batch.column(name) for name in fields}
                     bad: list[str | None] = [None] * batch.num_rows
@@ -192,16 +184,12 @@ def _parquet(spec: ParquetSource, base: Path) -> Iterator[Records]:
             raise SourceError(f"cannot read {path} as Parquet: {error}") from error
 
 
-def _no_field(where: str, field: str, names: list[str]) -> str:
-    return f"{where} has no field {field!r}; it has {', '.join(names)}"
-
-
 def _text(spec: TextSource, base: Path) -> Iterator[Records]:
     fs, files = _files(spec, base)
     unknown = set(spec.columns.values()) - {"text", "path"}
     if unknown:
         where = "a text source"
-        raise SourceError(_no_field(where, sorted(unknown)[0], ["text", "path"]))
+        raise SourceError(no_field(where, sorted(unknown)[0], ["text", "path"]))
     seen = 0
     for path in files:
         texts = _whole(fs, path) if spec.per == "file" else (line for _, line in _lines(fs, path))
@@ -255,7 +243,7 @@ def _hub(spec: HubSource, base: Path) -> Iterator[Records]:
         for batch in loaded.with_format("arrow").iter(batch_size=BATCH_ROWS):
             missing = [field for field in fields if field not in batch.column_names]
             if missing:
-                raise SourceError(_no_field(spec.dataset, missing[0], batch.column_names))
+                raise SourceError(no_field(spec.dataset, missing[0], batch.column_names))
             columns = {field: batch.column(field) for field in fields}
             bad: list[str | None] = [None] * batch.num_rows
             yield Records(columns, bad, f"{spec.dataset} row {seen}", seen)

@@ -8,6 +8,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
+    PositiveInt,
     StringConstraints,
     field_validator,
     model_validator,
@@ -110,6 +112,61 @@ class HubSource(_Source):
     revision: str | None = None
 
 
+class LimitSource(_Source):
+    """Documents of the stress test LIMIT, made and not read: people, and what each of them likes.
+
+    Its fields are ``id, text, name, likes, questions``. A question asks who likes one thing, which
+    exactly `relevant` documents name; no two questions have the same ones. Equal settings make
+    equal documents.
+
+    Attributes:
+        things: Text file with a thing that one may like in each line, relative to the recipe.
+        documents: How many; as few as there can be when left out, others are relevant to nothing.
+        queries: Questions over all documents.
+        relevant: Documents that answer a question.
+        pattern: ``dense``: every combination of the fewest documents that have so many; ``random``
+            combinations; ``cycle``: documents that follow each other; ``disjoint``: each document
+            answers one question.
+        likes: Things in each document.
+        seed: Draws who likes what.
+
+    Source: LIMIT (arXiv:2508.21038).
+    """
+
+    kind: Literal["limit"]
+    columns: Annotated[Columns, Field(min_length=1)] = {
+        name: name for name in ("id", "text", "name", "likes", "questions")
+    }
+    things: str
+    documents: PositiveInt | None = None
+    queries: PositiveInt = 1000
+    relevant: PositiveInt = 2
+    pattern: Literal["dense", "random", "cycle", "disjoint"] = "dense"
+    likes: PositiveInt = 45
+    seed: NonNegativeInt = 42
+
+
+class PasskeySource(_Source):
+    """Sentences that give a person a pass key, made and not read; hide them with `haystack`.
+
+    Its fields are ``id, text, name, key, question``; no two rows have one name or one key.
+
+    Attributes:
+        rows: How many.
+        seed: Draws names and keys.
+
+    Source: LongEmbed (arXiv:2404.12096).
+    """
+
+    kind: Literal["passkey"]
+    columns: Annotated[Columns, Field(min_length=1)] = {
+        name: name for name in ("id", "text", "name", "key", "question")
+    }
+    rows: PositiveInt = 800
+    seed: NonNegativeInt = 0
+
+
 SourceSpec: TypeAlias = Annotated[
-    JsonlSource | ParquetSource | TextSource | HubSource, Field(discriminator="kind")
+    JsonlSource | ParquetSource | TextSource | HubSource | LimitSource | PasskeySource,
+    Field(discriminator="kind"),
 ]

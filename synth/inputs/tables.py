@@ -15,7 +15,8 @@ from synth.core import rows
 from synth.core.errors import SourceError
 from synth.core.ids import content_id
 from synth.core.rows import Schema, Table
-from synth.inputs.readers import Records, read_records
+from synth.inputs.readers import read_records
+from synth.inputs.records import Records
 from synth.inputs.sources import RETRIEVAL, SourceSpec
 
 # Texts without which a row is of no use; other columns may be null.

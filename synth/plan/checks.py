@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from synth.core import rows
 from synth.core.errors import RecipeError
-from synth.core.prompt import PromptHead
+from synth.core.prompt import SCORING, PromptHead
 from synth.core.rows import Schema
 from synth.core.step import Fields
 from synth.plan.planned import PlannedSource, PlannedStep
@@ -118,7 +118,7 @@ def _steps_back(reads: str, tables: Tables) -> Iterator[PlannedStep]:
 
 def _scores(table: PlannedStep) -> bool:
     """Whether a step gives every entry a score."""
-    by_llm = table.generation is not None and table.generation.prompt.head.makes == "scores"
+    by_llm = table.generation is not None and table.generation.prompt.head.makes in SCORING
     return by_llm or isinstance(table.step, Score)
 
 
@@ -152,7 +152,7 @@ def check_prompt(place: str, step: Generate, head: PromptHead) -> None:
     Raises:
         RecipeError: If it does.
     """
-    if head.makes == "scores" and step.n != 1:
+    if head.makes in SCORING and step.n != 1:
         raise RecipeError(
             f"{place}: prompt {step.prompt!r} gives each entry one score; leave `n` out"
         )

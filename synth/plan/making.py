@@ -30,7 +30,7 @@ from synth.plan.checks import (
 from synth.plan.models import Models
 from synth.plan.planned import Ingredients, Plan, PlannedSource, PlannedStep
 from synth.recipe import EXPORT, SOURCE, Recipe
-from synth.steps import AnyStep, Generate, OrderDocuments, Pack
+from synth.steps import AnyStep, Generate, Pack
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -137,8 +137,8 @@ def _step(
             )
             models.spec(place, step.model, get_args(kinds), what)
             ingredients |= models.ingredients(step.model)
-        if isinstance(step, Pack | OrderDocuments) and step.tokenizer is not None:
-            ingredients["tokenizer"] = _tokenizer(place, step.tokenizer)
+        if (tokenizer := getattr(step, "tokenizer", None)) is not None:
+            ingredients["tokenizer"] = _tokenizer(place, tokenizer)
         needs, adds = step.needs(), step.adds()
     check_columns(place, needs, reads, source.schema)
     for table, fields in step.second_tables().items() if hasattr(step, "second_tables") else ():

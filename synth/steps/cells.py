@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from synth.algorithms.neighbors import Vectors, first_unusable
 from synth.core import rows
-from synth.core.errors import EngineError, SourceError
+from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.rows import Table
 from synth.steps.made import first_text
 
@@ -87,3 +89,28 @@ def source_ids(batch: Table) -> list[str | None]:
 def with_entries(batch: Table, field: pa.Field, lists: list[list[Entry]]) -> Table:
     """The same rows with a column of lists of entries."""
     return rows.with_column(batch, field, pa.array(lists, field.type))
+
+
+def numbers(batch: Table, column: str, step: str) -> NDArray[np.float64]:
+    """The number of each row, not a number where there is none; of entries the lowest score.
+
+    Args:
+        batch: The rows.
+        column: A column of numbers, or of entries such as `positives`.
+        step: What the step is called in messages.
+
+    Raises:
+        RecipeError: If the column holds anything else.
+    """
+    values = batch.column(column)
+    kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
+        found: NDArray[np.float64] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return found
+    if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+        scores = [[entry.get("score") for entry in value or []] for value in values.to_pylist()]
+        lowest = [
+            min(own) if own and all(score is not None for score in own) else None for own in scores
+        ]
+        return np.array(lowest, np.float64)
+    raise RecipeError(f"{step} reads numbers; column `{column}` holds {kind}")

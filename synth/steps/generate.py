@@ -14,10 +14,10 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from synth.core import rows
 from synth.core.chat import DEFAULT_SAMPLING, Completion, Request, Sampling
 from synth.core.ids import derive_seed, weighted_choice
-from synth.core.prompt import Axis, AxisName, Prompt
+from synth.core.prompt import SCORING, Axis, AxisName, Prompt
 from synth.core.rows import Table
 from synth.core.step import Fields, Step
-from synth.steps import made, scored
+from synth.steps import made, ranked, scored
 from synth.steps.ask import Answer, Ask, ModelCard
 from synth.steps.checks import holds
 from synth.steps.reply import Parsed, arrow_type, columns_of, parse
@@ -35,7 +35,7 @@ class Generate(Step):
         model: Name of the LLM in the recipe's `models`.
         models: Several LLMs with relative weights instead; each row's is drawn from its seed,
             because an equal mix of LLMs beats each single one (arXiv:2511.07025).
-        n: Replies asked for each row; 1 for a prompt that makes scores.
+        n: Replies asked for each row; 1 for a prompt that makes scores or a ranking.
         attempts: How often a reply is asked for until one holds the prompt's checks.
         sampling: Overrides of the prompt's and the model's sampling parameters.
         axes: Other values and weights for some of the prompt's axes, such as a single strategy.
@@ -97,7 +97,7 @@ class Generation:
         """The columns that the prompt's body reads, of any type."""
         head = self.prompt.head
         needed = [pa.field(name, ANY) for name in head.needs]
-        if head.makes == "scores":
+        if head.makes in SCORING:
             needed = [field for field in needed if field.name not in scored.NAMES]
             needed.extend(scored.LISTS)
         if head.makes == "pairs" and "positive" not in columns_of(head):
@@ -109,24 +109,28 @@ class Generation:
     def adds(self) -> Fields:
         """The columns that the reply fills, and those that tell where it came from."""
         head = self.prompt.head
+        drawn = [pa.field(column, pa.string()) for column in head.axes_into]
         match head.makes:
             case "columns":
                 filled = [pa.field(c, arrow_type(head, f)) for c, f in columns_of(head).items()]
-                return (*filled, made.EDITS)
+                return (*filled, *drawn, made.EDITS)
             case "rows":
                 filled = [pa.field(c, arrow_type(head, f)) for c, f in columns_of(head).items()]
-                return (*filled, *rows.LINEAGE)
+                return (*filled, *drawn, *rows.LINEAGE)
             case "pairs":
-                return (*made.PAIR, *rows.LINEAGE)
+                return (*made.PAIR, *drawn, *rows.LINEAGE)
             case "positives":
                 return (made.POSITIVES, made.EDITS)
             case "negatives":
                 return (made.NEGATIVES, made.EDITS)
-            case "scores":
+            case "scores" | "ranking":
                 return (*scored.LISTS, made.SCORED_BY, made.EDITS)
 
     def ask(self, batch: Table) -> list[Ask]:
-        """Every reply wanted for the rows, `n` for each; one for each entry that is scored."""
+        """Every reply wanted for the rows, `n` for each; one for each entry that is scored.
+
+        A row without an entry is not asked about where entries are scored or ranked.
+        """
         wanted = batch.select([field.name for field in self.needs()]).to_pylist()
         ids = batch.column("id").to_pylist()
         if self.prompt.head.makes == "scores":
@@ -134,6 +138,12 @@ class Generation:
                 self._ask(at, row_id, row, number, entry["text"])
                 for at, (row_id, row) in enumerate(zip(ids, wanted, strict=True))
                 for number, entry in enumerate(scored.entries_of(row))
+            ]
+        if self.prompt.head.makes == "ranking":
+            return [
+                self._ask(at, row_id, row, 0)
+                for at, (row_id, row) in enumerate(zip(ids, wanted, strict=True))
+                if next(scored.entries_of(row), None) is not None
             ]
         return [
             self._ask(at, row_id, row, sample)
@@ -157,8 +167,11 @@ class Generation:
         missing = next((name for name in self.prompt.head.needs if row[name] is None), None)
         if missing is not None:
             return Ask(at, sample, model, seed, axes, None, f"no_{missing}")
+        given: dict[str, Any] = {scored.PASSAGE: passage}
+        if self.prompt.head.makes == "ranking":
+            given = {ranked.PASSAGES: ranked.passages_of(row, seed)}
         try:
-            messages = self.prompt.render({**row, scored.PASSAGE: passage}, axes)
+            messages = self.prompt.render({**row, **given}, axes)
         except jinja2.TemplateError:
             return Ask(at, sample, model, seed, axes, None, "prompt_not_rendered")
         return Ask(at, sample, model, seed, axes, self._request(messages, model, seed))
@@ -181,6 +194,10 @@ class Generation:
         """
         head = self.prompt.head
         parsed = parse(head, completion)
+        if head.makes == "ranking" and parsed.failure is None:
+            count = sum(1 for _ in scored.entries_of(row))
+            if not ranked.ranks_something(str(next(iter(parsed.items[0].values()))), count):
+                return Parsed(failure="no_ranking")
         for item in parsed.items:
             for check in head.checks:
                 source = made.first_text(row.get(getattr(check, "of", ""), ""))
@@ -198,4 +215,6 @@ class Generation:
             return made.new_rows(batch, answers, maker, self.adds(), self.step.keep_inputs)
         if self.prompt.head.makes == "scores":
             return scored.scored_rows(batch, answers, maker)
+        if self.prompt.head.makes == "ranking":
+            return ranked.ranked_rows(batch, answers, maker)
         return made.filled_rows(batch, answers, maker, self.adds())

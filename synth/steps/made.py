@@ -66,6 +66,12 @@ class Maker:
             "axes": canonical_json(answer.ask.axes).decode(),
         }
 
+    def drawn(self, answer: Answer) -> dict[str, str]:
+        """The columns that hold what was drawn for `answer`."""
+        return {
+            column: answer.ask.axes[axis] for column, axis in self.prompt.head.axes_into.items()
+        }
+
 
 def first_text(value: Any) -> str:  # noqa: ANN401  (any value of a row)
     """The text of a column: itself, or that of its first entry for positives and negatives."""
@@ -91,7 +97,7 @@ def filled_rows(batch: Table, answers: Sequence[Answer], maker: Maker, adds: Fie
             entries = [entry for answer in good for entry in _entries(answer, makes, maker)]
             columns[makes][at] = [*(columns[makes][at] or []), *entries]
         elif good:
-            for name, value in good[0].parsed.items[0].items():
+            for name, value in (good[0].parsed.items[0] | maker.drawn(good[0])).items():
                 columns[name][at] = value
     rows_out = batch
     for field in adds:
@@ -178,7 +184,7 @@ def _values(answer: Answer, parent: _Parent, maker: Maker) -> Iterator[dict[str,
     for number, item in enumerate(parsed.items):
         row_id = content_id(parent.id, seed, number, canonical_json(item).decode())
         values = _pair(item, parent) if maker.prompt.head.makes == "pairs" else item
-        yield {"id": row_id, "drop_reason": None, **lineage, **values}
+        yield {"id": row_id, "drop_reason": None, **lineage, **maker.drawn(answer), **values}
 
 
 def _pair(item: Mapping[str, Any], parent: _Parent) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Pack(OneTaskStep):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("transformers", "tokenizers")
+    makes_rows: ClassVar[bool] = True
 
     kind: Literal["pack"] = "pack"
     column: Column = "text"

@@ -12,14 +12,11 @@ import jsonschema
 import orjson
 import pyarrow as pa
 
+from synth.algorithms.sentences import SENTENCE_END
 from synth.core.chat import Completion, without_thoughts
 from synth.core.prompt import PromptHead
 
 _FENCE = re.compile(r"\A```[a-zA-Z]*\s*\n(.*?)\n?```\Z", re.DOTALL)
-# The end of a sentence in most scripts, with a closing quote or bracket after it.
-_SENTENCE_END = re.compile(
-    r"[.!?…。！？।]['\"”’)\]]*(?=\s|\Z)|[。！？]"  # noqa: RUF001  (Chinese and Japanese write these)
-)
 # Of all that a model could have said, so much must be one of the choices.
 _LEAST_CHOSEN = 0.01
 _ARROW_TYPES = {
@@ -48,7 +45,9 @@ class Parsed:
 def columns_of(head: PromptHead) -> dict[str, str | None]:
     """Column from reply field (None for a plain-text reply), as `into` says or by default."""
     if head.reply is None:
-        default = {"pairs": "query", "scores": "score"}.get(head.makes, "text")
+        default = {"pairs": "query", "scores": "score", "ranking": "ranking"}.get(
+            head.makes, "text"
+        )
         return {(head.into if isinstance(head.into, str) else default): None}
     if isinstance(head.into, dict):
         return dict(head.into)
@@ -149,7 +148,7 @@ def _value(item: Values, field: str | None) -> Any:  # noqa: ANN401  (any JSON v
 
 
 def _whole_sentences(text: str) -> str:
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    ends = [match.end() for match in SENTENCE_END.finditer(text)]
     return text[: ends[-1]].strip() if ends else ""
 
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 from pydantic import FiniteFloat, model_validator
 
 from synth.core import rows
-from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.core.step import Column, Fields, MapStep
+from synth.steps import cells
 from synth.steps.generate import ANY
 
 
@@ -22,7 +22,8 @@ class ScoreFilter(MapStep):
     ``no_<column>``.
 
     Attributes:
-        column: A column of numbers, such as a judge's score.
+        column: A column of numbers, such as a judge's score; of `positives` or `negatives` the
+            lowest score counts.
         min: The lowest number that stays; None is off.
         max: The highest number that stays; None is off.
     """
@@ -50,11 +51,7 @@ class ScoreFilter(MapStep):
         Raises:
             RecipeError: If the column does not hold numbers.
         """
-        column = batch.column(self.column)
-        kind = column.type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
-            raise RecipeError(f"score_filter reads numbers; column `{self.column}` holds {kind}")
-        numbers = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers = cells.numbers(batch, self.column, self.kind)
         out = rows.mark_dropped(batch, np.isnan(numbers), f"no_{self.column}")
         if self.min is not None:
             out = rows.mark_dropped(out, numbers < self.min, f"below_min_{self.column}")

@@ -12,12 +12,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.engines.specs import FakeSpec
-from synth.formats import NTupleExport, PairExport, TripletExport
+from synth.formats import (
+    FlagEmbeddingExport,
+    LabeledListExport,
+    LabeledPairExport,
+    ListwiseExport,
+    NTupleExport,
+    PairExport,
+    TripletExport,
+)
 from synth.manifest import StepRecord
 from synth.recipe import Recipe
 from synth.steps import Generate
 
 Row = dict[str, Any]
+WITH_IDS = (
+    NTupleExport,
+    TripletExport,
+    PairExport,
+    LabeledPairExport,
+    LabeledListExport,
+    FlagEmbeddingExport,
+    ListwiseExport,
+)
 ENCODERS = ("sentence_transformers", "cross_encoder")
 
 
@@ -35,9 +52,7 @@ def faked(recipe: Recipe, **more: Any) -> Recipe:
         for step in recipe.steps
     ]
     exports = [
-        export.model_copy(update={"ids": True})
-        if isinstance(export, NTupleExport | TripletExport | PairExport)
-        else export
+        export.model_copy(update={"ids": True}) if isinstance(export, WITH_IDS) else export
         for export in recipe.export
     ]
     changed = {"models": models, "steps": tuple(steps), "export": tuple(exports), **more}

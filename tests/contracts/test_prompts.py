@@ -43,6 +43,11 @@ def documents(text: str, count: int) -> Table:
             "positives": pa.array(positives, rows.POSITIVES),
             "negatives": pa.array([[] for _ in texts], rows.NEGATIVES),
             "topic": ["birds"] * count,
+            "context": [f"At the pond. {text}" for text in texts],
+            "record": [f"name: {text}" for text in texts],
+            "task": ["Sort birds by what they eat."] * count,
+            "label": ["waders"] * count,
+            "misleading_labels": [["divers", "seed eaters"]] * count,
             "retrieved": pa.array(
                 [[{"id": "r", "text": "Gulls fish too."}]] * count, rows.RETRIEVED
             ),
@@ -82,7 +87,8 @@ def every_axis_value(prompt: Prompt) -> list[dict[str, str]]:
 def needed_of(prompt: Prompt, batch: Table) -> dict[str, Any]:
     """What the body reads: columns, and the passage where entries are scored."""
     passage = batch["positives"][0].as_py()[0]["text"]
-    return {**batch.select(list(prompt.head.needs)).to_pylist()[0], "passage": passage}
+    needed = batch.select(list(prompt.head.needs)).to_pylist()[0]
+    return {**needed, "passage": passage, "passages": [passage]}
 
 
 def test_prompts_are_shipped() -> None:

@@ -293,7 +293,7 @@ def use_it(text: str) -> None:
     """A prompt that is accepted serves: it renders or says why not, and reads any reply."""
     prompt = parse_prompt("mutant", text, "mutant.md")
     row: dict[str, Any] = dict.fromkeys(prompt.head.needs, "Some text.")
-    row["positives"] = [{"id": "a", "text": "Some text.", "score": None}]
+    row |= {"positives": [{"id": "a", "text": "Some text.", "score": None}], "negatives": []}
     generation = bound(prompt)
     generation.adds()
     ask = generation._ask(0, "row", row, 0)

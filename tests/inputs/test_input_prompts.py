@@ -80,7 +80,7 @@ WRONG = {
     "no yaml": (PLAIN, "needs: [text]", "needs: [text", "is not YAML at line"),
     "no mapping": (PLAIN, PLAIN[4:-26], "- a\n", "must be a mapping"),
     "misspelt key": (PLAIN, "needs:", "need:", "need: unknown key; did you mean 'needs'"),
-    "unlike any key": (PLAIN, "needs:", "zzz:", "zzz: unknown key; allowed are axes, checks"),
+    "unlike any key": (PLAIN, "needs:", "zzz:", "zzz: unknown key; allowed are axes, axes_into"),
     "no purpose": (PLAIN, "purpose: Say it in other words.\n", "", "purpose: is missing"),
     "wrong makes": (PLAIN, "makes: rows", "makes: row", "makes: input should be .*, got 'row'"),
     "no body": (PLAIN, "Rephrase: {{ text }}\n", "", "must end with a `# user` part"),
@@ -146,3 +146,52 @@ def test_a_prompt_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.md").write_bytes(b"caf\xe9")
     with pytest.raises(RecipeError, match=r"mine\.md is not UTF-8: byte 3"):
         load_prompt("mine.md", tmp_path)
+
+
+RANKED = """\
+---
+purpose: Rank passages.
+needs: [query]
+makes: ranking
+---
+{{ query }}{% for passage in passages %} {{ passage }}{% endfor %}
+"""
+
+
+def test_a_prompt_that_ranks_sees_passages_and_no_other_does() -> None:
+    assert parse(RANKED).head.makes == "ranking"
+    with pytest.raises(RecipeError, match="uses variable 'passages'"):
+        parse(RANKED.replace("ranking", "columns"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "makes: ranking",
+            "makes: ranking\nreply: {type: object, properties: {a: {}}}",
+            "plain text",
+        ),
+        ("makes: ranking", 'makes: ranking\nchoices: {"a": 1, "b": 0}', "no use for"),
+        ("makes: ranking", "makes: ranking\naxes: {a: [x]}\naxes_into: {b: a}", "has no place"),
+    ],
+)
+def test_a_ranking_is_plain_text_and_nothing_else(old: str, new: str, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        parse(RANKED.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("axes_into", "told"),
+    [
+        ("{grade: nothing}", "names axis 'nothing'; its axes are tone"),
+        ("{text: tone}", "fills 'text', as the reply does"),
+        ("{id: tone}", "may not fill 'id'"),
+    ],
+)
+def test_a_drawn_value_fills_a_column_of_its_own(axes_into: str, told: str) -> None:
+    drawn = PLAIN.replace(
+        "makes: rows", f"axes: {{tone: [dry]}}\naxes_into: {axes_into}\nmakes: rows"
+    )
+    with pytest.raises(RecipeError, match=told):
+        parse(drawn)

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from synth.core import rows
 from synth.core.errors import SourceError
 from synth.core.rows import Table
-from synth.inputs.readers import BATCH_ROWS, content_mark
+from synth.inputs.readers import content_mark
+from synth.inputs.records import BATCH_ROWS
 from synth.inputs.sources import RESERVED, SourceSpec
 from synth.inputs.tables import planned_schema, read_tables
 

@@ -12,6 +12,7 @@ from synth.core.rows import Table
 from synth.core.step import CorpusStep, EncodeStep, MapStep
 from synth.steps import (
     AnyStep,
+    Bucket,
     ConsistencyFilter,
     CopyFilter,
     DiverseNegatives,
@@ -20,19 +21,28 @@ from synth.steps import (
     ExactDedup,
     LengthFilter,
     MarginFilter,
+    Measure,
     MineNegatives,
     MinhashDedup,
+    MutualMatch,
     OrderDocuments,
+    PseudoLabel,
+    Quota,
     RelabelPositive,
+    RetrievalRow,
     Retrieve,
     Sample,
     Score,
+    ScoreCascade,
     ScoreFilter,
+    Serialize,
     SoftLabels,
     Take,
+    ValueFilter,
 )
 from synth.steps.copies import CopyStep
 from synth.steps.retrievers import Bm25
+from synth.steps.score_cascade import Rule
 from synth.steps.whole import OneTaskStep, WholeStep, in_order
 
 VECTORS = rows.vector_column(np.eye(4, dtype=np.float32))
@@ -48,6 +58,7 @@ COLUMNS = {
     "embedding_query": VECTORS,
 }
 STEPS: list[MapStep | EncodeStep | CorpusStep] = [
+    Bucket(column="judge", edges=(3, 6)),
     ConsistencyFilter(corpus="docs", k=1),
     CopyFilter(column="query", of="positives"),
     DiverseNegatives(model="encoder", keep=2),
@@ -57,18 +68,31 @@ STEPS: list[MapStep | EncodeStep | CorpusStep] = [
     ExactDedup(keep="max:judge"),
     LengthFilter(min_words=2),
     MarginFilter(),
+    Measure(column="text", what="words"),
+    Measure(column="text", what="coverage", of=("query", "judge")),
+    Measure(column="positives", what="distinct_words"),
     MineNegatives(corpus="docs"),
     MinhashDedup(),
     MinhashDedup(keep="max:judge", verify="none"),
+    MutualMatch(corpus="docs", min_score=0.5),
     OrderDocuments(),
+    PseudoLabel(labels="labels", min_margin=0.1),
+    Quota(column="text", rows=1),
     RelabelPositive(),
+    RetrievalRow(query="text", positives=("query", "positives"), negatives=("negatives",)),
+    RetrievalRow(positives="query", negatives=(), score="judge"),
     Retrieve(corpus="docs"),
     Retrieve(corpus="docs", column="text", retrievers=(Bm25(),)),
     Sample(fraction=0.5),
     Score(model="encoder"),
+    ScoreCascade(rules=(Rule(column="judge", min=2), Rule(column="positives", max=0.4))),
+    ScoreCascade(rules=(Rule(column="judge", min=2),), drop=False),
     ScoreFilter(column="judge", min=5),
+    ScoreFilter(column="negatives", min=0.5),
+    Serialize(columns=("query", "judge"), into="record"),
     SoftLabels(),
     Take(rows=2),
+    ValueFilter(column="judge", keep=("1", "5")),
 ]
 
 

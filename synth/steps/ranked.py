@@ -1,0 +1,93 @@
+"""Positives and negatives that an LLM puts in order, best first, in one reply."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from synth.core import rows
+from synth.core.ids import derive_seed
+from synth.core.rows import Table
+from synth.steps import cells
+from synth.steps.ask import Answer
+from synth.steps.made import EDITS, SCORED_BY, Made, Maker, listed_before
+from synth.steps.scored import LISTS, NAMES, entries_of
+
+# What a prompt calls the texts that are put in order, as they are shown.
+PASSAGES = "passages"
+_NUMBER = re.compile(r"\d+")
+
+
+def shown(count: int, seed: int) -> list[int]:
+    """The entries in the order in which they are shown: where one stands tells nothing of it."""
+    order = list(range(count))
+    Random(derive_seed(seed, "shown")).shuffle(order)
+    return order
+
+
+def passages_of(row: Mapping[str, Any], seed: int) -> list[str]:
+    """The texts of a row's entries as they are shown."""
+    texts = [str(entry["text"]) for entry in entries_of(row)]
+    return [texts[at] for at in shown(len(texts), seed)]
+
+
+def ranks_something(reply: str, count: int) -> bool:
+    """Whether a reply names one of several texts by its number."""
+    return count < 2 or any(1 <= int(number[:9]) <= count for number in _NUMBER.findall(reply))
+
+
+def ranking(reply: str, count: int, seed: int) -> list[int]:
+    """The entries, best first, each exactly once, whatever the reply.
+
+    A number counts where it stands first; those of no text are passed over. Texts that the reply
+    leaves out follow in the order in which the row has them.
+
+    Args:
+        reply: Numbers of texts as they were shown, from 1.
+        count: How many there are.
+        seed: The one that they were shown by.
+    """
+    order = shown(count, seed)
+    numbers = (int(number[:9]) for number in _NUMBER.findall(reply))
+    named = dict.fromkeys(order[number - 1] for number in numbers if 1 <= number <= count)
+    return list(dict.fromkeys([*named, *range(count)]))
+
+
+def ranked_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
+    """The same rows with the places of their entries as scores: 1 for the first, 0 for the last.
+
+    A row whose reply cannot be used is dropped with its reason, or keeps the scores it had.
+
+    Args:
+        batch: The rows that were asked about.
+        answers: One for each of them that has an entry.
+        maker: The step.
+    """
+    lists = [cells.entries(batch, name) for name in NAMES]
+    edits = listed_before(batch, EDITS)
+    reasons: list[str | None] = [None] * batch.num_rows
+    by: list[str | None] = [None] * batch.num_rows
+    for answer in answers:
+        at = answer.ask.row
+        if answer.parsed.failure is not None:
+            reasons[at] = None if maker.keep_failed else answer.parsed.failure
+            continue
+        edits[at] = [*(edits[at] or []), maker.provenance(answer)]
+        by[at] = maker.cards[answer.ask.model].label
+        own = list(entries_of({name: one[at] for name, one in zip(NAMES, lists, strict=True)}))
+        reply = str(next(iter(answer.parsed.items[0].values())))
+        last = max(1, len(own) - 1)
+        for place, entry in enumerate(ranking(reply, len(own), answer.ask.seed)):
+            own[entry]["score"] = 1 - place / last
+    out = batch
+    for field, filled in zip(LISTS, lists, strict=True):
+        out = cells.with_entries(out, field, filled)
+    out = rows.with_column(out, SCORED_BY, pa.array(by, SCORED_BY.type))
+    out = rows.with_column(out, EDITS, pa.array(edits, EDITS.type))
+    out = rows.with_column(out, rows.DROP_REASON, reasons)
+    return Made(out, np.zeros(batch.num_rows, np.bool_))
