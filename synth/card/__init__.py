@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from synth.card.loading import addressed
 from synth.card.metadata import metadata
 from synth.card.run_info import RunInfo
 from synth.card.sections import render_card
 
-__all__ = ["RunInfo", "metadata", "render_card"]
+__all__ = ["RunInfo", "addressed", "metadata", "render_card"]

@@ -24,6 +24,7 @@ from synth.formats import (
 )
 
 REPOSITORY = "REPOSITORY_OR_FOLDER"
+_NEMO_ADDRESS = "hf://REPOSITORY"
 _TRAINED = """\
 from datasets import load_dataset
 from sentence_transformers import {model}, {model}Trainer
@@ -34,6 +35,12 @@ model = {model}("{base}"{more})
 trainer = {model}Trainer(
     model=model, train_dataset=train, loss={loss}(model)
 )"""
+
+
+def addressed(card: str, repo: str) -> str:
+    """The card of a dataset that is on the Hub, whose code names it: ``org/name``."""
+    named = card.replace(f'"{REPOSITORY}"', f'"{repo}"')
+    return named.replace(f"[{_NEMO_ADDRESS}/", f"[hf://{repo}/")
 
 
 def loading(run: RunInfo) -> str:
@@ -128,7 +135,7 @@ def _nemotron(spec: NemotronExport, split: str) -> str:
         "dataset:\n"
         "  _target_: nemo_automodel.components.datasets.llm.retrieval_dataset"
         ".RetrievalDatasetConfig\n"
-        f"  data_dir_list: [hf://REPOSITORY/{spec.name}]"
+        f"  data_dir_list: [{_NEMO_ADDRESS}/{spec.name}]"
         f"  # on a disk: [FOLDER/data/{spec.name}/{split}.json]\n"
         "  n_passages: 5"
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synth.card.base_models import HUB_ID, base_models
 from synth.card.run_info import RunInfo
 from synth.formats import (
     BeirExport,
@@ -33,8 +34,18 @@ _SIZES = (
     (1_000_000_000_000, "100B<n<1T"),
 )
 # Types that Arrow and the Hub call by different names.
-_TYPES = {"float": "float32", "double": "float64", "halffloat": "float16"}
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_TYPES = {
+    "float": "float32",
+    "double": "float64",
+    "halffloat": "float16",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
+}
+# The types that `datasets` has names for, as far as rows may have them.
+_NAMED = re.compile(
+    r"null|bool|u?int(?:8|16|32|64)|float(?:16|32|64)|(?:large_)?(?:string|binary)|date(?:32|64)"
+    r"|(?:timestamp|time32|time64|duration)\[(?:s|ms|us|ns)(?:, tz=[\w/+:-]+)?\]"
+)
 # What the columns of retrieval rows are called, in one format or another.
 _RETRIEVAL = ("query", "positive", "positives", "question", "query-id")
 
@@ -49,9 +60,10 @@ def metadata(run: RunInfo) -> dict[str, Any]:
         "task_categories": _tasks(run),
         "size_categories": [_size(sum(sum(one.splits.values()) for one in run.configs.values()))],
         "source_datasets": _source_datasets(recipe),
+        "base_model": base_models(recipe),
         "tags": _unique(["synthetic", "synth", *_libraries(recipe), *card.tags]),
         "configs": _configs(run),
-        "dataset_info": _types(run),
+        "dataset_info": _infos(run),
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -91,26 +103,43 @@ def _configs(run: RunInfo) -> list[dict[str, Any]]:
     return configs
 
 
-def _types(run: RunInfo) -> list[dict[str, Any]]:
-    """The columns' types, where the files have none: `datasets` would guess them by their top."""
-    return [
-        {
-            "config_name": name,
-            "features": [{"name": field.name, **_type(field.type)} for field in one.schema],
-        }
-        for name, one in run.filled.items()
-        if one.files.kind == "jsonl" and one.schema is not None
-    ]
+def _infos(run: RunInfo) -> list[dict[str, Any]]:
+    """Columns and rows of each configuration, which `datasets` checks when it opens it."""
+    infos: list[dict[str, Any]] = []
+    for name, one in run.filled.items():
+        types = (
+            {} if one.schema is None else {field.name: _type(field.type) for field in one.schema}
+        )
+        told = {"features": [{"name": key, **kind} for key, kind in types.items() if kind]}
+        known = told if types and all(types.values()) else {}
+        splits = [
+            {"name": split, "num_bytes": size, "num_examples": one.splits[split]}
+            for split, size in one.unpacked.items()
+        ]
+        counted = {"splits": splits} if splits else {}
+        if known or counted:
+            infos.append({"config_name": name, **known, **counted})
+    return infos
 
 
-def _type(kind: pa.DataType) -> dict[str, Any]:
-    """A type as the Hub writes it: ``dtype: int64``, ``list: string`` or ``struct: [...]``."""
+def _type(kind: pa.DataType) -> dict[str, Any] | None:
+    """A type as the Hub writes it: ``dtype: int64``, ``list: string`` or ``struct: [...]``.
+
+    None for one that `datasets` has no name for, and reads from the file.
+    """
     if pa.types.is_struct(kind):
-        return {"struct": [{"name": field.name, **_type(field.type)} for field in kind]}
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        types = {field.name: _type(field.type) for field in kind}
+        told = [{"name": name, **inside} for name, inside in types.items() if inside]
+        return {"struct": told} if len(told) == len(types) else None
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         inside = _type(kind.value_type)
-        return {"list": inside.get("dtype") or inside.get("struct") or inside}
-    return {"dtype": _TYPES.get(str(kind), str(kind))}
+        if inside is None:
+            return None
+        listed = "large_list" if pa.types.is_large_list(kind) else "list"
+        size = {"length": kind.list_size} if pa.types.is_fixed_size_list(kind) else {}
+        return {listed: inside.get("dtype") or inside.get("struct") or inside, **size}
+    name = _TYPES.get(str(kind), str(kind))
+    return {"dtype": name} if _NAMED.fullmatch(name) else None
 
 
 def _source_datasets(recipe: Recipe) -> list[str]:
@@ -118,7 +147,7 @@ def _source_datasets(recipe: Recipe) -> list[str]:
         source.dataset
         for source in recipe.all_sources().values()
         if isinstance(source, HubSource)
-        and _HUB_ID.fullmatch(source.dataset)
+        and HUB_ID.fullmatch(source.dataset)
         and not (recipe.base / source.dataset).exists()
     ]
     return _unique([*recipe.card.source_datasets, *hub])

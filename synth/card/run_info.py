@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from synth.core.prompt import Prompt
 from synth.export import Written
@@ -23,6 +23,8 @@ class RunInfo:
         configs: What is in each configuration, by its name, the one that opens by itself first.
         run_date: Day on which the run ended, ISO 8601.
         packages: Version of each package that can change the rows, `synth-recipes` among them.
+        limit: How many records were read of the main source; None for all.
+        figures: What was measured of the rows, by export or whatever was measured: value by name.
     """
 
     recipe: Recipe
@@ -32,6 +34,8 @@ class RunInfo:
     configs: Mapping[str, Written]
     run_date: str
     packages: Mapping[str, str]
+    limit: int | None = None
+    figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def filled(self) -> dict[str, Written]:

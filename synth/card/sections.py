@@ -9,13 +9,16 @@ import orjson
 import yaml
 
 from synth.algorithms.sampling import sampling_weights
+from synth.card.citations import citations
+from synth.card.diagram import diagram
 from synth.card.loading import loading
-from synth.card.markdown import fenced, markdown_table
+from synth.card.markdown import code, fenced, markdown_table, visible
 from synth.card.metadata import metadata
+from synth.card.quality import quality
 from synth.card.run_info import RunInfo
+from synth.card.uses import uses
 from synth.core.prompt import Prompt
 from synth.formats import BeirExport
-from synth.manifest import StepRecord
 from synth.redact import redacted
 from synth.steps import Generate, MarginFilter
 
@@ -33,14 +36,17 @@ def render_card(run: RunInfo) -> str:
     head = yaml.safe_dump(metadata(run), sort_keys=False, allow_unicode=True)
     sections = (
         _what(run),
+        uses(run),
         loading(run),
         _sampling(run),
         _examples(run),
-        _ledger(run.records),
+        _ledger(run),
+        quality(run),
         _models(run.models),
         _prompts(run.prompts),
         _recipe(run),
         _limits(run),
+        citations(run),
     )
     return f"---\n{head}---\n\n" + "\n\n".join(part for part in sections if part) + "\n"
 
@@ -55,7 +61,7 @@ def _what(run: RunInfo) -> str:
         else "No licence chosen: ask its maker before you use it."
     )
     lines = [
-        [config, split, f"{rows:,}", ", ".join(f"`{name}`" for name in one.schema.names)]
+        [config, split, f"{rows:,}", ", ".join(map(code, one.schema.names))]
         for config, one in run.filled.items()
         for split, rows in one.splits.items()
         if one.schema is not None
@@ -90,7 +96,7 @@ def _examples(run: RunInfo) -> str:
     for name, one in run.filled.items():
         row = {column: _cut(value) for column, value in one.example.items()}
         text = orjson.dumps(row, option=orjson.OPT_INDENT_2, default=str).decode()
-        parts.append(f"`{name}`:\n\n{fenced(text, 'json')}")
+        parts.append(f"`{name}`:\n\n{fenced(visible(text), 'json')}")
     return "\n\n".join(["## A row\n\nLong texts and lists are cut here.", *parts] if parts else [])
 
 
@@ -106,7 +112,7 @@ def _cut(value: Any) -> Any:  # noqa: ANN401  (any value of a row)
     return value
 
 
-def _ledger(records: Sequence[StepRecord]) -> str:
+def _ledger(run: RunInfo) -> str:
     head = ["step", "kind", "reads", "in", "made", "replaced", "out", "dropped"]
     lines = [
         [
@@ -117,16 +123,17 @@ def _ledger(records: Sequence[StepRecord]) -> str:
             *(f"{n:,}" for n in (record.rows_replaced, record.rows_out)),
             ", ".join(f"{reason} {count:,}" for reason, count in sorted(record.dropped.items())),
         ]
-        for record in records
+        for record in run.records
     ]
     return (
-        "## How it was made\n\nEvery row is accounted for: in + made = out + replaced + dropped. "
+        f"## How it was made\n\n{diagram(run)}\n\nEvery row is accounted for: "
+        "in + made = out + replaced + dropped. "
         f"A replaced row goes on in the rows made from it.\n\n{markdown_table(head, lines)}"
     )
 
 
 def _models(models: Mapping[str, str]) -> str:
-    lines = [[name, f"`{redacted(label)}`"] for name, label in models.items()]
+    lines = [[name, code(redacted(label))] for name, label in models.items()]
     return f"## Models\n\n{markdown_table(['name', 'model'], lines)}" if lines else ""
 
 
@@ -141,6 +148,7 @@ def _prompts(prompts: Sequence[Prompt]) -> str:
 
 def _recipe(run: RunInfo) -> str:
     name = f"{run.recipe.name}.yaml"
+    limit = "" if run.limit is None else f" --limit {run.limit}"
     public = redacted(run.recipe.text)
     note = (
         ""
@@ -155,8 +163,10 @@ def _recipe(run: RunInfo) -> str:
     )
     versions = ", ".join(f"{package} {version}" for package, version in run.packages.items())
     return (
-        f"## Make it again\n\nSave the recipe as `{name}`. {prompts}{note}Then:\n\n"
-        f"{fenced(f'synth run {name}', 'bash')}\n\n{fenced(public, 'yaml')}\n\n"
+        f"## Make it again\n\nSave the recipe as `{name}`. {prompts}{note}Where this card is on "
+        "the Hub, `recipe.yaml` is the recipe, and finds its prompts in `prompts/` beside it. "
+        "Then:\n\n"
+        f"{fenced(f'synth run {name}{limit}', 'bash')}\n\n{fenced(public, 'yaml')}\n\n"
         f"Made with {versions or 'unknown versions'}. Other versions, another GPU or another "
         "server can change what a model answers, whatever the seed."
     )
@@ -165,6 +175,8 @@ def _recipe(run: RunInfo) -> str:
 def _limits(run: RunInfo) -> str:
     steps = [step for _, step in run.recipe.named_steps()]
     facts = []
+    if run.limit is not None:
+        facts.append(f"Only the first {run.limit:,} records of the main source were read.")
     if any(isinstance(step, Generate) for step in steps):
         facts += [
             "Language models wrote part of the text. No person has read it: it can be wrong, "

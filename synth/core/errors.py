@@ -6,6 +6,7 @@ SynthError
 ├── EngineError      a model cannot be started, cannot be reached, or died
 ├── DriftError       the output folder was made by something else
 ├── StorageError     the output folder cannot be written or read
+├── PublishError     a run cannot be published as it is, or the Hub does not take it
 ├── RunStopped       the run ended early because it was asked to; it can go on
 └── RequestRefused   one request cannot be answered; costs one row, never the run
 """
@@ -35,6 +36,10 @@ class DriftError(SynthError):
 
 class StorageError(SynthError):
     """The output folder cannot be written or read."""
+
+
+class PublishError(SynthError):
+    """A run cannot be published as it is, or the Hub does not take it; what it has stays."""
 
 
 class RunStopped(SynthError):  # noqa: N818  (what the user asked for, not a fault)

@@ -27,7 +27,8 @@ def find(what: str, name: str, base: Path) -> Path | None:
     """The file that a name or a path means.
 
     Args:
-        what: ``prompts`` or ``recipes``.
+        what: ``prompts`` or ``recipes``. A prompt that lies in the folder ``prompts`` of `base`, as
+            beside the recipe of a published dataset, comes before one that ships.
         name: A shipped name, or a path with its ending, absolute or relative to `base`.
         base: Folder of the file that names it, or the working directory.
     """
@@ -36,6 +37,15 @@ def find(what: str, name: str, base: Path) -> Path | None:
         path = base / user_path(name)
         if is_file(path):
             return path
+    if what == "prompts" and (beside := _beside(name, base)) is not None:
+        return beside
+    if name.endswith(ending) or "/" in name:
         name = Path(name).stem if name in (f"{what}/{Path(name).name}", Path(name).name) else ""
     shipped = shipped_folder(what) / f"{name}{ending}"
     return shipped if name and is_file(shipped) else None
+
+
+def _beside(name: str, base: Path) -> Path | None:
+    file = Path(name).name.removesuffix(_ENDINGS["prompts"])
+    path = base / "prompts" / f"{file}{_ENDINGS['prompts']}"
+    return path if file and is_file(path) else None

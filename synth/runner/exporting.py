@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import orjson
+
 import synth
 from synth.card import RunInfo, render_card
 from synth.core.rows import Table
@@ -20,6 +22,7 @@ from synth.export import (
     written,
 )
 from synth.export.corpus import CORPUS, corpus_rows
+from synth.export.figures import Figures
 from synth.formats import BeirExport, ExportSpec, NemotronExport
 from synth.manifest import StepRecord, now, write_record
 from synth.plan import PlannedSource, PlannedStep
@@ -27,6 +30,8 @@ from synth.recipe import EXPORT
 from synth.runner.folder import EXPORTS, RunFolder
 from synth.runner.passages import SORTED_HERE_ROWS, passages
 
+# What was measured of the rows of an export, beside its record.
+FIGURES = "_figures.json"
 _BATCH_ROWS = 8192
 _PACKAGES = (
     "ray",
@@ -47,6 +52,7 @@ class _Count:
     made: int = 0
     passages: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
 
 
 def export_all(folder: RunFolder) -> list[StepRecord]:
@@ -84,7 +90,9 @@ def _export(folder: RunFolder, spec: ExportSpec, reads: str) -> StepRecord:
         seconds=round(time.monotonic() - started, 3),
         finished_at=now(),
     )
-    write_record(folder.root.sub(EXPORTS, spec.name), record)
+    own = folder.root.sub(EXPORTS, spec.name)
+    own.write(FIGURES, orjson.dumps(count.figures.told(), option=orjson.OPT_INDENT_2))
+    write_record(own, record)
     return record
 
 
@@ -98,6 +106,7 @@ def _tables(
         done = shape(spec, batch)
         count.used += done.rows_used
         count.made += done.rows.num_rows
+        count.figures.add(done.rows, batch)
         for reason, dropped in done.dropped.items():
             count.dropped[reason] = count.dropped.get(reason, 0) + dropped
         yield done.tables
@@ -143,4 +152,13 @@ def _run_info(folder: RunFolder, exports: list[StepRecord]) -> RunInfo:
         configs=configs,
         run_date=exports[0].finished_at[:10],
         packages={"synth-recipes": synth.__version__, **package_versions(_PACKAGES)},
+        limit=plan.limit,
+        figures={spec.configs()[0]: _figures(folder, spec.name) for spec, _ in plan.exports},
     )
+
+
+def _figures(folder: RunFolder, export: str) -> dict[str, str]:
+    """What was measured of an export; nothing where an earlier version of synth wrote it."""
+    own = folder.root.sub(EXPORTS, export)
+    found: dict[str, str] = orjson.loads(own.read(FIGURES)) if own.exists(FIGURES) else {}
+    return found

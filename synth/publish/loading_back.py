@@ -1,0 +1,137 @@
+"""Whether `datasets` opens what a run wrote, and finds in it what the card says."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from synth.core.errors import PublishError
+from synth.export.shaped import ROWS
+from synth.manifest import read_record
+from synth.publish.contents import ToPublish
+from synth.view import EXPORT_FOLDER
+
+_RAISED_CHARS = 300
+
+
+def loading_findings(asked: ToPublish, head: Mapping[str, Any]) -> list[str]:
+    """What does not agree between recipe, card, ledger and files, one sentence each.
+
+    Every configuration is opened with ``datasets.load_dataset``, into a folder of its own that is
+    removed at the end, so that the user's cache is neither read nor filled.
+
+    Args:
+        asked: The run.
+        head: The card's metadata.
+    """
+    named = [str(one.get("config_name")) for one in head.get("configs", ())]
+    found = list(_empty(asked, named))
+    with _quiet(), tempfile.TemporaryDirectory(prefix="synth-publish-") as cache:
+        for name in named:
+            loaded = _loaded(asked, name, cache)
+            if isinstance(loaded, str):
+                found.append(loaded)
+                continue
+            found += _not_as_told(name, loaded, head)
+            found += _not_as_counted(asked, name, loaded)
+    return found
+
+
+def _empty(asked: ToPublish, named: list[str]) -> Iterator[str]:
+    for spec, files in asked.file_sets():
+        if files.config is None:
+            continue
+        if files.config not in named:
+            yield (
+                f"configuration {files.config!r} has no row; look at what its steps dropped with "
+                f"`synth view`, or leave the export {spec.name!r} out"
+            )
+            continue
+        folder = asked.root / files.folder
+        for split in files.splits:
+            if not any(folder.glob(files.pattern(split))):
+                yield (
+                    f"split {split!r} of configuration {files.config!r} has no row; give it a "
+                    "larger share in `splits`, or leave it out"
+                )
+
+
+def _loaded(asked: ToPublish, name: str, cache: str) -> Any:  # noqa: ANN401  (datasets has no types)
+    """The configuration, or a sentence on why it does not open."""
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    try:
+        return datasets.load_dataset(str(asked.root), name, cache_dir=cache)
+    except (DatasetsError, ValueError, OSError, TypeError, KeyError) as error:
+        cause = error.__cause__ or error
+        said = " ".join(str(cause).split())[:_RAISED_CHARS].rstrip(".")
+        return (
+            f"configuration {name!r} does not open with `datasets`: {said}; run the recipe with "
+            "--restart-from export"
+        )
+
+
+def _not_as_told(name: str, loaded: Any, head: Mapping[str, Any]) -> Iterator[str]:  # noqa: ANN401
+    """Where splits, rows or features are others than the card's."""
+    from datasets import Features
+
+    told = next((one for one in _infos(head) if one.get("config_name", name) == name), None)
+    if told is None:
+        return
+    counted = {split: rows.num_rows for split, rows in loaded.items()}
+    for one in told.get("splits", ()):
+        if counted.get(one["name"]) != one["num_examples"]:
+            yield (
+                f"split {one['name']!r} of configuration {name!r} has "
+                f"{counted.get(one['name'], 0):,} rows, and the card says {one['num_examples']:,}"
+            )
+    if "features" not in told:
+        return
+    features = Features._from_yaml_list(told["features"])
+    for split, rows in loaded.items():
+        if rows.features != features:
+            yield (
+                f"split {split!r} of configuration {name!r} has other columns or types than the "
+                "card says; run the recipe with --restart-from export"
+            )
+
+
+def _infos(head: Mapping[str, Any]) -> list[dict[str, Any]]:
+    told = head.get("dataset_info", [])
+    return told if isinstance(told, list) else [told]
+
+
+def _not_as_counted(asked: ToPublish, name: str, loaded: Any) -> Iterator[str]:  # noqa: ANN401
+    """Where the rows are not those that the ledger counts."""
+    for spec, files in asked.file_sets():
+        if files.config != name or files.table != ROWS:
+            continue
+        record = read_record(asked.run.folder.sub(EXPORT_FOLDER, spec.name))
+        rows = sum(one.num_rows for one in loaded.values())
+        if record is not None and rows != record.rows_out:
+            yield (
+                f"configuration {name!r} has {rows:,} rows, and the ledger counts "
+                f"{record.rows_out:,}; run the recipe with --restart-from export"
+            )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars of `datasets`, which tell of a folder that nobody will see."""
+    import datasets
+
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    except OSError as error:
+        raise PublishError(
+            f"the dataset cannot be opened to check it: {error.strerror or error}; TMPDIR says "
+            "where it is unpacked"
+        ) from error
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
