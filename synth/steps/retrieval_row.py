@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
 import pyarrow as pa
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from synth.core import rows
 from synth.core.ids import content_id
@@ -15,6 +17,7 @@ from synth.steps import cells
 from synth.steps.generate import ANY
 from synth.steps.made import NEGATIVES, POSITIVES
 
+_WORD = re.compile(r"\S+")
 QUERY = pa.field("query", pa.string())
 
 
@@ -36,6 +39,8 @@ class RetrievalRow(MapStep):
     Attributes:
         query: The text that becomes the query.
         positives: Columns whose texts become the positives.
+        most: A column with a number: so many texts become positives at most, the first ones.
+        max_words: Texts of positives and negatives are cut after so many words; None is off.
         negatives: Columns whose texts become the negatives.
         score: A column with the score of the positives, such as a grade of similarity.
         origin: The `origin` of negatives from texts; entries that have one keep it.
@@ -44,6 +49,8 @@ class RetrievalRow(MapStep):
     kind: Literal["retrieval_row"] = "retrieval_row"
     query: Column | None = None
     positives: Annotated[Columns, Field(min_length=1)] | None = None
+    most: Column | None = None
+    max_words: PositiveInt | None = None
     negatives: Columns | None = None
     score: Column | None = None
     origin: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "given"
@@ -54,11 +61,14 @@ class RetrievalRow(MapStep):
             raise ValueError("give at least one of query, positives, negatives")
         if self.score is not None and self.positives is None:
             raise ValueError("`score` is that of `positives`; name these too")
+        if self.most is not None and self.positives is None:
+            raise ValueError("`most` counts `positives`; name these too")
         return self
 
     def needs(self) -> Fields:
         """The columns named."""
         named = (self.query, *(self.positives or ()), *(self.negatives or ()), self.score)
+        named += (self.most,)
         return tuple(pa.field(name, ANY) for name in dict.fromkeys(filter(None, named)))
 
     def adds(self) -> Fields:
@@ -92,27 +102,40 @@ class RetrievalRow(MapStep):
     def _positives(self, record: dict[str, Any]) -> list[cells.Entry]:
         given = None if self.score is None else record[self.score]
         score = {} if given is None else {"score": float(given)}
-        found = _entries(record, self.positives or ())
+        found = self._entries(record, self.positives or ())
+        if self.most is not None:
+            found = found[: _whole(record[self.most])]
         return [{"score": None, **entry, **score} for entry in found]
 
     def _negatives(self, record: dict[str, Any], positives: set[str]) -> list[cells.Entry]:
-        found = _entries(record, self.negatives or ())
+        found = self._entries(record, self.negatives or ())
         return [
             entry | {"origin": entry.get("origin") or self.origin}
             for entry in found
             if entry["text"] not in positives
         ]
 
+    def _entries(self, record: dict[str, Any], columns: Columns) -> list[cells.Entry]:
+        """The texts of some columns as entries, each text once."""
+        found: dict[str, cells.Entry] = {}
+        for name in columns:
+            value = record[name]
+            for one in value if isinstance(value, list) else [value]:
+                entry = one if isinstance(one, dict) else {"text": one}
+                text = self._cut(str(entry.get("text") or "").strip())
+                if text:
+                    entry = entry | {"id": entry.get("id") or content_id("text", text)}
+                    found.setdefault(text, entry | {"text": text})
+        return list(found.values())
 
-def _entries(record: dict[str, Any], columns: Columns) -> list[cells.Entry]:
-    """The texts of some columns as entries, each text once."""
-    found: dict[str, cells.Entry] = {}
-    for name in columns:
-        value = record[name]
-        for one in value if isinstance(value, list) else [value]:
-            entry = one if isinstance(one, dict) else {"text": one}
-            text = str(entry.get("text") or "").strip()
-            if text:
-                entry = entry | {"id": entry.get("id") or content_id("text", text), "text": text}
-                found.setdefault(text, entry)
-    return list(found.values())
+    def _cut(self, text: str) -> str:
+        """The text, or its first words as they stand."""
+        if self.max_words is None:
+            return text
+        words = list(islice(_WORD.finditer(text), self.max_words))
+        return text[: words[-1].end()] if words else ""
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401  (any value of a row)
+    """A number of texts, whether it is written as a number or as a word; none for anything else."""
+    return max(0, int(value)) if str(value).isdecimal() else 0
