@@ -248,7 +248,7 @@ def load_recipe(name: str) -> Recipe:
     if path is None:
         names = shipped_names("recipes")
         near = difflib.get_close_matches(Path(name).stem, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+        hint = f"did you mean {near[0]!r}?" if near else "`synth recipes` lists those that ship"
         raise RecipeError(f"there is no recipe {name!r}; {hint} (or give the path of a .yaml file)")
     try:
         text = path.read_text(encoding="utf-8")

@@ -171,7 +171,7 @@ WRONG: dict[str, tuple[Change, str]] = {
         "'query_from_passage'?",
     ),
     "a prompt like no other": (
-        at(2, prompt="zzz"), "step 2 (queries): there is no prompt 'zzz'; there are augment_pair,"
+        at(2, prompt="zzz"), "step 2 (queries): there is no prompt 'zzz'; `synth prompts` lists"
     ),
     "a prompt's path": (at(2, prompt="mine/no.md"), "there is no prompt 'mine/no.md'"),
     "a model": (

@@ -287,7 +287,7 @@ def test_a_file_that_is_no_recipe_is_one_sentence(text: str, said: str) -> None:
 def test_a_recipe_that_is_not_there_says_which_are(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"no recipe 'quickstrat'; did you mean 'quickstart'\?"):
         load_recipe("quickstrat")
-    with pytest.raises(RecipeError, match="no recipe 'zzz'; there are augment, "):
+    with pytest.raises(RecipeError, match="no recipe 'zzz'; `synth recipes` lists those"):
         load_recipe("zzz")
     with pytest.raises(RecipeError, match=r"or give the path of a .yaml file"):
         load_recipe(str(tmp_path / "none.yaml"))

@@ -35,7 +35,7 @@ def load_prompt(name: str, base: Path) -> Prompt:
     if path is None:
         names = shipped_names("prompts")
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+        hint = f"did you mean {near[0]!r}?" if near else "`synth prompts` lists those that ship"
         raise RecipeError(f"there is no prompt {name!r}; {hint} (or give the path of a .md file)")
     try:
         text = path.read_text(encoding="utf-8").replace("\r\n", "\n")

@@ -54,8 +54,8 @@ class Chunk(CorpusStep):
     """Make one row of each chunk of a document, with the text around it and chunks from elsewhere.
 
     A chunk ends where a sentence or a paragraph does; what is longer than a chunk is cut at finer
-    ends. `context` is the text of the `group` consecutive chunks that it belongs to, and
-    `neighbours` are chunks of the same document outside of that group, drawn at random: negatives
+    ends. `context` is the text of `group` consecutive chunks that it is one of, and
+    `neighbours` are chunks of the same document outside of these, drawn at random: negatives
     that share names and subject with the chunk and not its place. Offsets count characters of the
     document. Documents without text drop as ``no_<column>``.
 
@@ -150,7 +150,8 @@ class Chunk(CorpusStep):
         spans = chunk_spans(text, self.at, self.size, self.overlap, self._lengths)
         found = []
         for number, (begin, end) in enumerate(spans):
-            first = number // self.group * self.group
+            # The last group may be short; it takes in what stands before it.
+            first = max(0, min(number // self.group * self.group, len(spans) - self.group))
             behind = min(first + self.group, len(spans))
             chunk_id = content_id("chunk", row_id, number, text[begin:end])
             elsewhere = [*range(first), *range(behind, len(spans))]

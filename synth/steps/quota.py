@@ -16,7 +16,7 @@ from synth.steps.generate import ANY
 from synth.steps.whole import OneTaskStep, with_facts
 
 # Values that the ledger tells of.
-_MOST_TOLD = 20
+_MOST_TOLD = 8
 
 
 class Quota(OneTaskStep):

@@ -42,6 +42,8 @@ class RetrievalRow(MapStep):
         most: A column with a number: so many texts become positives at most, the first ones.
         max_words: Texts of positives and negatives are cut after so many words; None is off.
         negatives: Columns whose texts become the negatives.
+        positive_id: A column with the id of the text in the first column of `positives`; made from
+            the text when left out. Name the document's own, lest a corpus has it twice.
         score: A column with the score of the positives, such as a grade of similarity.
         origin: The `origin` of negatives from texts; entries that have one keep it.
     """
@@ -52,6 +54,7 @@ class RetrievalRow(MapStep):
     most: Column | None = None
     max_words: PositiveInt | None = None
     negatives: Columns | None = None
+    positive_id: Column | None = None
     score: Column | None = None
     origin: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "given"
 
@@ -59,16 +62,15 @@ class RetrievalRow(MapStep):
     def _fills_something(self) -> Self:
         if self.query is None and self.positives is None and self.negatives is None:
             raise ValueError("give at least one of query, positives, negatives")
-        if self.score is not None and self.positives is None:
-            raise ValueError("`score` is that of `positives`; name these too")
-        if self.most is not None and self.positives is None:
-            raise ValueError("`most` counts `positives`; name these too")
+        told = {"score": self.score, "positive_id": self.positive_id, "most": self.most}
+        if self.positives is None and (named := [key for key, one in told.items() if one]):
+            raise ValueError(f"`{named[0]}` is that of `positives`; name these too")
         return self
 
     def needs(self) -> Fields:
         """The columns named."""
-        named = (self.query, *(self.positives or ()), *(self.negatives or ()), self.score)
-        named += (self.most,)
+        lists = (*(self.positives or ()), *(self.negatives or ()))
+        named = (self.query, *lists, self.most, self.positive_id, self.score)
         return tuple(pa.field(name, ANY) for name in dict.fromkeys(filter(None, named)))
 
     def adds(self) -> Fields:
@@ -102,7 +104,8 @@ class RetrievalRow(MapStep):
     def _positives(self, record: dict[str, Any]) -> list[cells.Entry]:
         given = None if self.score is None else record[self.score]
         score = {} if given is None else {"score": float(given)}
-        found = self._entries(record, self.positives or ())
+        own = None if self.positive_id is None else record[self.positive_id]
+        found = self._entries(record, self.positives or (), own)
         if self.most is not None:
             found = found[: _whole(record[self.most])]
         return [{"score": None, **entry, **score} for entry in found]
@@ -115,13 +118,16 @@ class RetrievalRow(MapStep):
             if entry["text"] not in positives
         ]
 
-    def _entries(self, record: dict[str, Any], columns: Columns) -> list[cells.Entry]:
-        """The texts of some columns as entries, each text once."""
+    def _entries(
+        self, record: dict[str, Any], columns: Columns, own_id: str | None = None
+    ) -> list[cells.Entry]:
+        """The texts of some columns as entries, each text once; an id for that of the first."""
         found: dict[str, cells.Entry] = {}
-        for name in columns:
+        for at, name in enumerate(columns):
             value = record[name]
             for one in value if isinstance(value, list) else [value]:
-                entry = one if isinstance(one, dict) else {"text": one}
+                alone = own_id if at == 0 and not isinstance(value, list) else None
+                entry = one if isinstance(one, dict) else {"id": alone, "text": one}
                 text = self._cut(str(entry.get("text") or "").strip())
                 if text:
                     entry = entry | {"id": entry.get("id") or content_id("text", text)}
@@ -138,4 +144,4 @@ class RetrievalRow(MapStep):
 
 def _whole(value: Any) -> int:  # noqa: ANN401  (any value of a row)
     """A number of texts, whether it is written as a number or as a word; none for anything else."""
-    return max(0, int(value)) if str(value).isdecimal() else 0
+    return int(str(value)) if str(value).isdecimal() else 0

@@ -80,7 +80,7 @@ WRONG = {
     "no yaml": (PLAIN, "needs: [text]", "needs: [text", "is not YAML at line"),
     "no mapping": (PLAIN, PLAIN[4:-26], "- a\n", "must be a mapping"),
     "misspelt key": (PLAIN, "needs:", "need:", "need: unknown key; did you mean 'needs'"),
-    "unlike any key": (PLAIN, "needs:", "zzz:", "zzz: unknown key; allowed are axes, axes_into, checks"),
+    "unlike any key": (PLAIN, "needs:", "zzz:", "zzz: unknown key; allowed are axes, axes_into"),
     "no purpose": (PLAIN, "purpose: Say it in other words.\n", "", "purpose: is missing"),
     "wrong makes": (PLAIN, "makes: rows", "makes: row", "makes: input should be .*, got 'row'"),
     "no body": (PLAIN, "Rephrase: {{ text }}\n", "", "must end with a `# user` part"),

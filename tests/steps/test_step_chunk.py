@@ -83,6 +83,7 @@ def test_a_chunk_knows_its_place_its_context_and_chunks_from_elsewhere() -> None
         assert row["text"] == text[row["chunk_start"] : row["chunk_end"]]
         assert row["context"] == text[row["context_start"] : row["context_end"]]
         assert row["text"] in row["context"]
+        assert row["context"].count("here.") == 2
         assert (row["parent_id"], row["source_id"], row["other"]) == ("d0", "d0", "d0")
         assert len(row["neighbours"]) == 2
         assert all(one["text"] not in row["context"] for one in row["neighbours"])

@@ -176,9 +176,9 @@ def test_a_retrieval_row_leaves_alone_what_is_not_named() -> None:
 
 def test_a_transformation_maps_titles_to_bodies_exactly() -> None:
     titles, bodies = [f"title {at}" for at in range(9)], [f"body {at}" for at in range(9)]
-    out = RetrievalRow(query="title", positives=("body",), negatives=()).apply(
-        table(title=titles, body=bodies)
-    )
+    step = RetrievalRow(query="title", positives=("body",), positive_id="id", negatives=())
+    out = step.apply(table(title=titles, body=bodies))
+    assert all(row["positives"][0]["id"] == row["id"] for row in out.to_pylist())
     pairs = [(row["query"], [p["text"] for p in row["positives"]]) for row in out.to_pylist()]
     assert pairs == [(title, [body]) for title, body in zip(titles, bodies, strict=True)]
 
