@@ -15,9 +15,8 @@ from synth.inputs.files import Folder, find_files
 from synth.inputs.sources import (
     HubSource,
     JsonlSource,
-    LimitSource,
+    MadeSource,
     ParquetSource,
-    PasskeySource,
     SourceSpec,
 )
 from synth.inputs.tables import read_tables
@@ -116,7 +115,7 @@ def _rows_of(spec: SourceSpec, base: Path) -> int | None:
     """Rows of a source: counted where that is quick, else by size; None where neither is."""
     if isinstance(spec, HubSource):
         return None
-    if isinstance(spec, LimitSource | PasskeySource):
+    if isinstance(spec, MadeSource):
         return sum(int(table.num_rows) for table in read_tables(spec, base, None))
     path = spec.path if "://" in spec.path else str(base / user_path(spec.path))
     fs, files = find_files(path, (".parquet",) if isinstance(spec, ParquetSource) else ("",))

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.algorithms.fusion import RRF_K
 from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.neighbors import Neighbors
 from synth.algorithms.scoring import rank_sums
-
-# Of Cormack, Clarke and Büttcher, Reciprocal Rank Fusion (SIGIR 2009).
-RRF_K = 60
 
 
 def fused(found: Sequence[Neighbors], count: int) -> Neighbors:

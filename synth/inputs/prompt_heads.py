@@ -8,8 +8,9 @@ from typing import Any
 import jsonschema
 from pydantic import JsonValue
 
+from synth.algorithms.languages import code_of
 from synth.core.errors import RecipeError
-from synth.core.prompt import PromptHead
+from synth.core.prompt import InLanguage, PromptHead
 from synth.inputs.messages import in_line
 
 # Columns that a reply must fill, by what the prompt makes.
@@ -53,6 +54,37 @@ def check_head(head: PromptHead, where: str) -> None:
             raise RecipeError(
                 f"{where}: check {check.kind}: the reply has no field {check.field!r}"
             )
+        if isinstance(check, InLanguage):
+            _check_language(check, head, where)
+
+
+def _check_language(check: InLanguage, head: PromptHead, where: str) -> None:
+    """Of the check `language`: what names the language is there."""
+    if check.column is not None and check.column not in head.needs:
+        raise RecipeError(
+            f"{where}: check language reads {check.column!r}, which `needs` must name"
+        )
+    if check.axis is None:
+        return
+    if check.axis not in head.axes:
+        known = ", ".join(head.axes) or "none"
+        raise RecipeError(
+            f"{where}: check language names axis {check.axis!r}; its axes are {known}"
+        )
+    if (problem := no_languages(check, head.axes)) is not None:
+        raise RecipeError(f"{where}: {problem}")
+
+
+def no_languages(check: InLanguage, axes: Mapping[str, Mapping[str, float]]) -> str | None:
+    """Why values of an axis are no languages that a check can tell; None where they are."""
+    values = axes.get(check.axis or "", {}) if check.of is None else {}
+    unknown = [value for value in values if code_of(value) is None]
+    if not unknown:
+        return None
+    return (
+        f"check language cannot tell {in_line(unknown[0])!r} of axis {check.axis!r}; give a "
+        "language by its English name or its ISO 639-1 code"
+    )
 
 
 def _axis_columns(head: PromptHead, filled: set[str], where: str) -> set[str]:

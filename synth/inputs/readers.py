@@ -17,8 +17,10 @@ from synth.core.errors import SourceError
 from synth.core.ids import ID_BYTES, fingerprint
 from synth.core.paths import is_folder, user_path
 from synth.inputs.files import find_files, open_binary
+from synth.inputs.grid import grid_records
 from synth.inputs.records import BATCH_ROWS, Records, no_field
 from synth.inputs.sources import (
+    GridSource,
     HubSource,
     JsonlSource,
     LimitSource,
@@ -66,6 +68,8 @@ def read_records(spec: SourceSpec, base: Path) -> Iterator[Records]:
             return _hub(spec, base)
         case LimitSource() | PasskeySource():
             return made_records(spec, base)
+        case GridSource():
+            return grid_records(spec)
         case _:
             assert_never(spec)
 
@@ -76,6 +80,8 @@ def content_mark(spec: SourceSpec, base: Path) -> str:
         return fingerprint("hub", spec.dataset, spec.config, spec.split, _hub_commit(spec, base))
     if isinstance(spec, LimitSource | PasskeySource):
         return made_mark(spec, base)
+    if isinstance(spec, GridSource):
+        return fingerprint(spec.kind)  # its settings say all
     fs, files = _files(spec, base)
     return fingerprint("files", [(Path(path).name, *_file_mark(fs, path)) for path in files])
 

@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from synth.core.prompt import Axis
+
 # Columns that synth fills itself.
 RESERVED = ("drop_reason", "parent_id", "source_id", "provenance", "edits", "position")
 # Columns that become lists of structs, whatever text, list or struct a source has for them.
@@ -166,7 +168,38 @@ class PasskeySource(_Source):
     seed: NonNegativeInt = 0
 
 
+class GridSource(_Source):
+    """Rows that say what is to be written, made and not read: a value of each axis.
+
+    Every value comes about as often as its weight says, in any number of rows, and combinations as
+    often as their product. Its fields are the axes and ``number``, from 0. A grid that grows keeps
+    the rows that it had, and with them the replies that were paid for.
+
+    Attributes:
+        rows: How many.
+        axes: Values of each axis with relative weights; a list gives all of them the same.
+        seed: Another seed lays the values out in another way.
+    """
+
+    kind: Literal["grid"]
+    rows: PositiveInt
+    axes: Annotated[dict[ColumnName, Axis], Field(min_length=1)]
+    seed: NonNegativeInt = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_column_for_each_axis(cls, given: object) -> object:
+        if isinstance(given, dict) and isinstance(given.get("axes"), dict):
+            if "number" in given["axes"]:
+                raise ValueError("the field `number` counts rows; call the axis something else")
+            return {"columns": {str(name): str(name) for name in given["axes"]}, **given}
+        return given
+
+
+# Sources that read nothing.
+MadeSource = LimitSource | PasskeySource | GridSource
+
 SourceSpec: TypeAlias = Annotated[
-    JsonlSource | ParquetSource | TextSource | HubSource | LimitSource | PasskeySource,
+    JsonlSource | ParquetSource | TextSource | HubSource | LimitSource | PasskeySource | GridSource,
     Field(discriminator="kind"),
 ]

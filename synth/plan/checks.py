@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from synth.core import rows
 from synth.core.errors import RecipeError
-from synth.core.prompt import SCORING, PromptHead
+from synth.core.prompt import SCORING, InLanguage, PromptHead
 from synth.core.rows import Schema
 from synth.core.step import Fields
+from synth.inputs.prompt_heads import no_languages
 from synth.plan.planned import PlannedSource, PlannedStep
 from synth.recipe import Recipe
 from synth.steps import (
@@ -152,6 +153,10 @@ def check_prompt(place: str, step: Generate, head: PromptHead) -> None:
     Raises:
         RecipeError: If it does.
     """
+    if step.fuse and head.makes not in SCORING:
+        raise RecipeError(
+            f"{place}: `fuse` joins scores, and prompt {step.prompt!r} makes {head.makes}"
+        )
     if head.makes in SCORING and step.n != 1:
         raise RecipeError(
             f"{place}: prompt {step.prompt!r} gives each entry one score; leave `n` out"
@@ -162,6 +167,9 @@ def check_prompt(place: str, step: Generate, head: PromptHead) -> None:
             raise RecipeError(
                 f"{place}: prompt {step.prompt!r} has no axis {axis!r}; its axes are {known}"
             )
+    for check in head.checks:
+        if isinstance(check, InLanguage) and (problem := no_languages(check, step.axes)):
+            raise RecipeError(f"{place}: {problem}")
 
 
 def check_json(place: str, names: Sequence[str], schema: Schema) -> None:

@@ -127,6 +127,9 @@ def _step(
             sampling = models.recipe.models[model].sampling  # type: ignore[union-attr]
             ingredients[f"sampling of model {model}"] = sampling.model_dump_json(exclude_none=True)
         ingredients[f"prompt {generation.prompt.name}"] = generation.prompt.sha
+        for check in generation.prompt.head.checks:
+            packages = package_versions(check.packages)
+            ingredients |= {f"package {p}": v for p, v in packages.items()}
         ingredients["seed"] = str(models.recipe.seed)
         # Weights decide which model a row asks, whatever their names in the recipe.
         needs, adds = generation.needs(), generation.adds()

@@ -28,7 +28,7 @@ from synth.runner.meter import Counts, MeterHandle, Stop
 from synth.runner.remote_llm import llm_of
 from synth.runner.tally import with_tally
 from synth.steps.ask import Answer, Ask
-from synth.steps.generate import Generation
+from synth.steps.generate import NOT_FOR_TASK, Generation
 from synth.steps.reply import Parsed
 
 # How often an asker tells the meter what it has done, and hears whether to stop.
@@ -197,7 +197,7 @@ class Asker:
                 completion = await self._reply(ask.model, request, spent)
             except RequestRefused as refusal:
                 return Answer(ask, Parsed(failure=refusal.reason))
-            parsed = self._generation.verdict(values, completion)
+            parsed = self._generation.verdict(values, completion, ask.axes)
             if parsed.failure is None:
                 break
         return Answer(ask, parsed)
@@ -238,7 +238,7 @@ class Asker:
         Raises:
             EngineError: If too many of the last rows failed.
         """
-        asked = sorted({answer.ask.row for answer in answers})
+        asked = sorted({answer.ask.row for answer in answers if answer.ask.failure != NOT_FOR_TASK})
         good = {answer.ask.row for answer in answers if answer.parsed.failure is None}
         self._failed.extend(at not in good for at in asked)
         limit = self._generation.step.max_error_rate

@@ -9,6 +9,7 @@ from pydantic import Field
 from synth.steps.aspect_pairs import AspectPairs
 from synth.steps.bucket import Bucket
 from synth.steps.chunk import Chunk
+from synth.steps.compose import Compose
 from synth.steps.consistency_filter import ConsistencyFilter
 from synth.steps.copy_filter import CopyFilter
 from synth.steps.decontaminate import Decontaminate
@@ -19,16 +20,20 @@ from synth.steps.exact_dedup import ExactDedup
 from synth.steps.generate import Generate
 from synth.steps.haystack import Haystack
 from synth.steps.invert import Invert
+from synth.steps.label_pairs import LabelPairs
+from synth.steps.language_filter import LanguageFilter
 from synth.steps.length_filter import LengthFilter
 from synth.steps.margin_filter import MarginFilter
 from synth.steps.measure import Measure
 from synth.steps.mine_negatives import MineNegatives
 from synth.steps.minhash_dedup import MinhashDedup
+from synth.steps.mirror import Mirror
 from synth.steps.mutual_match import MutualMatch
 from synth.steps.order_documents import OrderDocuments
 from synth.steps.pack import Pack
 from synth.steps.pseudo_label import PseudoLabel
 from synth.steps.quota import Quota
+from synth.steps.recode import Recode
 from synth.steps.relabel_positive import RelabelPositive
 from synth.steps.retrieval_row import RetrievalRow
 from synth.steps.retrieve import Retrieve
@@ -48,6 +53,7 @@ __all__ = [
     "AspectPairs",
     "Bucket",
     "Chunk",
+    "Compose",
     "ConsistencyFilter",
     "CopyFilter",
     "Decontaminate",
@@ -58,16 +64,20 @@ __all__ = [
     "Generate",
     "Haystack",
     "Invert",
+    "LabelPairs",
+    "LanguageFilter",
     "LengthFilter",
     "MarginFilter",
     "Measure",
     "MineNegatives",
     "MinhashDedup",
+    "Mirror",
     "MutualMatch",
     "OrderDocuments",
     "Pack",
     "PseudoLabel",
     "Quota",
+    "Recode",
     "RelabelPositive",
     "RetrievalRow",
     "Retrieve",
@@ -119,6 +129,11 @@ AnyStep: TypeAlias = Annotated[
     | PseudoLabel
     | Haystack
     | OrderDocuments
+    | Compose
+    | LabelPairs
+    | LanguageFilter
+    | Mirror
+    | Recode
     | Pack,
     Field(discriminator="kind"),
 ]

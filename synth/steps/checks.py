@@ -6,20 +6,25 @@ from typing import assert_never
 
 from rapidfuzz import fuzz
 
-from synth.core.prompt import Check, LengthRatio, NoPhrase, NotCopy, Words
+from synth.algorithms.languages import code_of, identify, is_language
+from synth.core.prompt import Check, InLanguage, LengthRatio, NoPhrase, NotCopy, Words
 
 
-def holds(check: Check, reply: str, source: str) -> bool:
+def holds(check: Check, reply: str, source: str, named: str = "") -> bool:
     """Whether one text of a reply holds one rule.
 
     Args:
         check: The rule.
         reply: The text that the model wrote.
         source: The text of the row that the rule compares with; empty where it compares with none.
+        named: What names the language, for the rule that has one.
     """
     match check:
         case LengthRatio():
-            ratio = len(reply.split()) / max(1, len(source.split()))
+            one, other = (
+                (reply.split(), source.split()) if check.unit == "words" else (reply, source)
+            )
+            ratio = len(one) / max(1, len(other))
             return check.min <= ratio and (check.max is None or ratio <= check.max)
         case NotCopy():
             return fuzz.token_set_ratio(reply.lower(), source.lower()) < check.max_ratio
@@ -29,5 +34,10 @@ def holds(check: Check, reply: str, source: str) -> bool:
         case NoPhrase():
             lowered = reply.lower()
             return not any(phrase.lower() in lowered for phrase in check.phrases)
+        case InLanguage():
+            code = code_of(named)
+            if code is None and source:
+                code = identify(source)[0]
+            return code is not None and is_language(reply, code, check.min_confidence)
         case _:
             assert_never(check)

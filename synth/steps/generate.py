@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from synth.core import rows
 from synth.core.chat import DEFAULT_SAMPLING, Completion, Request, Sampling
 from synth.core.ids import derive_seed, weighted_choice
-from synth.core.prompt import SCORING, Axis, AxisName, Prompt
+from synth.core.prompt import SCORING, Axis, AxisName, Check, InLanguage, Prompt
 from synth.core.rows import Table
 from synth.core.step import Fields, Step
 from synth.steps import made, ranked, scored
@@ -23,6 +23,9 @@ from synth.steps.checks import holds
 from synth.steps.reply import Parsed, arrow_type, columns_of, parse
 
 ANY = pa.null()
+PROVENANCE = pa.field("provenance", rows.PROVENANCE)
+# What tells of a row for which task it is, and why one is not asked about.
+TASK, NOT_FOR_TASK = "task", "not_for_task"
 # Of a request whose choices are weighed: one token tells.
 _CHOSEN = Sampling(temperature=0.0, max_tokens=1)
 
@@ -35,6 +38,12 @@ class Generate(Step):
         model: Name of the LLM in the recipe's `models`.
         models: Several LLMs with relative weights instead; each row's is drawn from its seed,
             because an equal mix of LLMs beats each single one (arXiv:2511.07025).
+        cross_model: Whether a row that an LLM made is asked about of another one: tasks of one and
+            texts of another are more diverse (arXiv:2511.07025). Where all of `models` are that
+            one, it is asked nevertheless.
+        fuse: For a prompt that makes scores or a ranking: an entry's new score is the reciprocal
+            rank fusion of the order by its old scores and that by the replies, in [0, 1], as Gecko
+            (arXiv:2403.20327) joins two opinions.
         n: Replies asked for each row; 1 for a prompt that makes scores or a ranking.
         attempts: How often a reply is asked for until one holds the prompt's checks.
         sampling: Overrides of the prompt's and the model's sampling parameters.
@@ -50,6 +59,8 @@ class Generate(Step):
     prompt: str
     model: str | None = None
     models: Annotated[dict[str, PositiveFloat], Field(min_length=1)] | None = None
+    cross_model: bool = False
+    fuse: bool = False
     n: PositiveInt = 1
     attempts: PositiveInt = 3
     sampling: Sampling = Sampling()
@@ -62,6 +73,8 @@ class Generate(Step):
     def _names_its_models(self) -> Self:
         if (self.model is None) == (self.models is None):
             raise ValueError("give either `model: name` or `models: {name: weight}`")
+        if self.cross_model and len(self.weights) == 1:
+            raise ValueError("`cross_model` asks another LLM than before: give several `models`")
         return self
 
     @property
@@ -104,6 +117,8 @@ class Generation:
             needed.append(rows.TEXT)
         if head.makes in ("positives", "negatives"):
             needed.append(pa.field(head.makes, ANY))
+        if self.step.cross_model:
+            needed.append(PROVENANCE)
         return tuple({field.name: field for field in needed}.values())
 
     def adds(self) -> Fields:
@@ -118,7 +133,12 @@ class Generation:
                 filled = [pa.field(c, arrow_type(head, f)) for c, f in columns_of(head).items()]
                 return (*filled, *drawn, *rows.LINEAGE)
             case "pairs":
-                return (*made.PAIR, *drawn, *rows.LINEAGE)
+                more = [
+                    pa.field(c, arrow_type(head, f))
+                    for c, f in columns_of(head).items()
+                    if c not in made.OF_A_PAIR
+                ]
+                return (*made.PAIR, *more, *drawn, *rows.LINEAGE)
             case "positives":
                 return (made.POSITIVES, made.EDITS)
             case "negatives":
@@ -131,7 +151,10 @@ class Generation:
 
         A row without an entry is not asked about where entries are scored or ranked.
         """
-        wanted = batch.select([field.name for field in self.needs()]).to_pylist()
+        names = [field.name for field in self.needs()]
+        if self.prompt.head.tasks and TASK in batch.column_names and TASK not in names:
+            names.append(TASK)
+        wanted = batch.select(names).to_pylist()
         ids = batch.column("id").to_pylist()
         if self.prompt.head.makes == "scores":
             return [
@@ -163,10 +186,9 @@ class Generation:
         drawn = 0 if self.prompt.head.makes == "scores" else sample
         seed = derive_seed(self.seed, self.name, row_id, drawn)
         axes = self.prompt.draw_axes(seed, self.step.axes)
-        model = weighted_choice(self.step.weights, seed, "model")
-        missing = next((name for name in self.prompt.head.needs if row[name] is None), None)
-        if missing is not None:
-            return Ask(at, sample, model, seed, axes, None, f"no_{missing}")
+        model = weighted_choice(self._weights_for(row), seed, "model")
+        if (unfit := self._unfit(row)) is not None:
+            return Ask(at, sample, model, seed, axes, None, unfit)
         given: dict[str, Any] = {scored.PASSAGE: passage}
         if self.prompt.head.makes == "ranking":
             given = {ranked.PASSAGES: ranked.passages_of(row, seed)}
@@ -175,6 +197,23 @@ class Generation:
         except jinja2.TemplateError:
             return Ask(at, sample, model, seed, axes, None, "prompt_not_rendered")
         return Ask(at, sample, model, seed, axes, self._request(messages, model, seed))
+
+    def _weights_for(self, row: Mapping[str, Any]) -> dict[str, float]:
+        """The models that may be asked about a row."""
+        weights = self.step.weights
+        if not self.step.cross_model:
+            return weights
+        made_by = (row[PROVENANCE.name] or {}).get("model")
+        others = {name: w for name, w in weights.items() if self.cards[name].label != made_by}
+        return others or weights
+
+    def _unfit(self, row: Mapping[str, Any]) -> str | None:
+        """Why a row cannot be asked about, None where it can."""
+        head = self.prompt.head
+        if head.tasks and row.get(TASK) is not None and str(row[TASK]) not in head.tasks:
+            return NOT_FOR_TASK
+        missing = next((name for name in head.needs if row[name] is None), None)
+        return None if missing is None else f"no_{missing}"
 
     def _request(self, messages: Any, model: str, seed: int) -> Request:  # noqa: ANN401
         head = self.prompt.head
@@ -185,12 +224,15 @@ class Generation:
         schema = None if head.reply is None else orjson.dumps(head.reply).decode()
         return Request(messages, Sampling.merged(*layers), seed, schema)
 
-    def verdict(self, row: Mapping[str, Any], completion: Completion) -> Parsed:
+    def verdict(
+        self, row: Mapping[str, Any], completion: Completion, axes: Mapping[str, str] | None = None
+    ) -> Parsed:
         """The reply's values, or the reason why it has to be asked for again.
 
         Args:
             row: The row's values of `needs`.
             completion: What the model answered.
+            axes: What was drawn for the request; needed where a check reads it.
         """
         head = self.prompt.head
         parsed = parse(head, completion)
@@ -200,17 +242,20 @@ class Generation:
                 return Parsed(failure="no_ranking")
         for item in parsed.items:
             for check in head.checks:
-                source = made.first_text(row.get(getattr(check, "of", ""), ""))
+                source = made.first_text(row.get(getattr(check, "of", None) or "", ""))
+                named = _named(check, row, axes or {})
                 columns = {f or c: c for c, f in columns_of(head).items()}
                 judged = [columns[check.field]] if check.field else list(columns.values())
                 texts = [item[name] for name in judged if isinstance(item[name], str)]
-                if not all(holds(check, text, source) for text in texts):
+                if not all(holds(check, text, source, named) for text in texts):
                     return Parsed(failure=f"check_{check.kind}")
         return parsed
 
     def read(self, batch: Table, answers: Sequence[Answer]) -> made.Made:
         """The step's output for the rows that `ask` saw, one answer for each ask in its order."""
-        maker = made.Maker(self.name, self.prompt, self.cards, self.step.on_failure == "keep")
+        maker = made.Maker(
+            self.name, self.prompt, self.cards, self.step.on_failure == "keep", self.step.fuse
+        )
         if self.makes_rows:
             return made.new_rows(batch, answers, maker, self.adds(), self.step.keep_inputs)
         if self.prompt.head.makes == "scores":
@@ -218,3 +263,10 @@ class Generation:
         if self.prompt.head.makes == "ranking":
             return ranked.ranked_rows(batch, answers, maker)
         return made.filled_rows(batch, answers, maker, self.adds())
+
+
+def _named(check: Check, row: Mapping[str, Any], axes: Mapping[str, str]) -> str:
+    """What names the language that a check asks for; nothing for other checks."""
+    if not isinstance(check, InLanguage):
+        return ""
+    return axes.get(check.axis or "", "") or made.first_text(row.get(check.column or "", ""))

@@ -23,6 +23,8 @@ POSITIVES = pa.field("positives", rows.POSITIVES)
 NEGATIVES = pa.field("negatives", rows.NEGATIVES)
 # The model that gave all scores of a row's positives and negatives; null where it is not one.
 SCORED_BY = pa.field("scored_by", pa.string())
+# What of a reply becomes a part of a retrieval row; the rest has columns of its own.
+OF_A_PAIR = ("query", "positive", "negative")
 PAIR = (pa.field("query", pa.string()), POSITIVES, NEGATIVES)
 
 
@@ -48,12 +50,14 @@ class Maker:
         prompt: The prompt file.
         cards: The models, by name.
         keep_failed: Whether a row without a good reply goes on instead of being dropped.
+        fuse: Whether new scores are fused with those that entries have.
     """
 
     step: str
     prompt: Prompt
     cards: Mapping[str, ModelCard]
     keep_failed: bool
+    fuse: bool = False
 
     def provenance(self, answer: Answer) -> dict[str, Any]:
         """Who made what `answer` holds, as the `provenance` column has it."""
@@ -65,6 +69,10 @@ class Maker:
             "seed": answer.ask.seed,
             "axes": canonical_json(answer.ask.axes).decode(),
         }
+
+    def scored_by(self, answer: Answer) -> str | None:
+        """The model that gives all scores of a row; none where they are two opinions."""
+        return None if self.fuse else self.cards[answer.ask.model].label
 
     def drawn(self, answer: Answer) -> dict[str, str]:
         """The columns that hold what was drawn for `answer`."""
@@ -120,11 +128,17 @@ def _by_row(answers: Sequence[Answer]) -> Iterator[tuple[int, list[Answer]]]:
 
 def _entries(answer: Answer, makes: str, maker: Maker) -> Iterator[dict[str, Any]]:
     for item in answer.parsed.items:
-        entry = {"id": content_id("text", item["text"]), "text": item["text"], "score": None}
-        if makes == "negatives":
-            label = maker.cards[answer.ask.model].label
-            entry |= {"rank": None, "origin": f"generated:{label}"}
-        yield entry
+        text = item["text"]
+        yield _negative(text, answer, maker) if makes == "negatives" else _entry(text)
+
+
+def _entry(text: str) -> dict[str, Any]:
+    return {"id": content_id("text", text), "text": text, "score": None}
+
+
+def _negative(text: str, answer: Answer, maker: Maker) -> dict[str, Any]:
+    label = maker.cards[answer.ask.model].label
+    return _entry(text) | {"rank": None, "origin": f"generated:{label}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +197,23 @@ def _values(answer: Answer, parent: _Parent, maker: Maker) -> Iterator[dict[str,
         yield {"id": row_id, "drop_reason": parsed.failure, **lineage}
     for number, item in enumerate(parsed.items):
         row_id = content_id(parent.id, seed, number, canonical_json(item).decode())
-        values = _pair(item, parent) if maker.prompt.head.makes == "pairs" else item
+        values = _pair(item, parent, answer, maker) if maker.prompt.head.makes == "pairs" else item
         yield {"id": row_id, "drop_reason": None, **lineage, **maker.drawn(answer), **values}
 
 
-def _pair(item: Mapping[str, Any], parent: _Parent) -> dict[str, Any]:
+def _pair(item: Mapping[str, Any], parent: _Parent, answer: Answer, maker: Maker) -> dict[str, Any]:
     """A retrieval row: its positive is the reply's own, or else the text of the row it is from."""
-    written = item.get("positive")
-    positive_id = parent.id if written is None else content_id("text", written)
-    positive = {"id": positive_id, "text": parent.text if written is None else written}
+    written, false = item.get("positive"), item.get("negative")
+    positive = (
+        {"id": parent.id, "text": parent.text, "score": None}
+        if written is None
+        else _entry(written)
+    )
     return {
         "query": item["query"],
-        "positives": [positive | {"score": None}],
-        "negatives": [],
+        "positives": [positive],
+        "negatives": [] if false is None else [_negative(false, answer, maker)],
+        **{column: value for column, value in item.items() if column not in OF_A_PAIR},
     }
 
 

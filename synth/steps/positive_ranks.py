@@ -81,7 +81,7 @@ def _in_rankings(corpus: Corpus, sought: Sought, depth: int) -> Ids:
 
 def _added_sums(found: Retrieved, sought: Sought, size: int) -> Scores:
     """What the texts that the corpus lacks rank by, as if each were the only one added."""
-    from synth.algorithms.mining import RRF_K
+    from synth.algorithms.fusion import RRF_K
 
     if len(found.by) == 1:
         return sought.scores[found.by[0][0]]

@@ -16,7 +16,7 @@ from synth.core.rows import Table
 from synth.steps import cells
 from synth.steps.ask import Answer
 from synth.steps.made import EDITS, SCORED_BY, Made, Maker, listed_before
-from synth.steps.scored import LISTS, NAMES, entries_of
+from synth.steps.scored import LISTS, NAMES, entries_of, give
 
 # What a prompt calls the texts that are put in order, as they are shown.
 PASSAGES = "passages"
@@ -78,12 +78,12 @@ def ranked_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
             reasons[at] = None if maker.keep_failed else answer.parsed.failure
             continue
         edits[at] = [*(edits[at] or []), maker.provenance(answer)]
-        by[at] = maker.cards[answer.ask.model].label
+        by[at] = maker.scored_by(answer)
         own = list(entries_of({name: one[at] for name, one in zip(NAMES, lists, strict=True)}))
         reply = str(next(iter(answer.parsed.items[0].values())))
         last = max(1, len(own) - 1)
-        for place, entry in enumerate(ranking(reply, len(own), answer.ask.seed)):
-            own[entry]["score"] = 1 - place / last
+        order = ranking(reply, len(own), answer.ask.seed)
+        give([own[entry] for entry in order], [1 - n / last for n in range(len(own))], maker)
     out = batch
     for field, filled in zip(LISTS, lists, strict=True):
         out = cells.with_entries(out, field, filled)

@@ -65,13 +65,32 @@ def item_schema(head: PromptHead) -> dict[str, Any]:
 
 
 def arrow_type(head: PromptHead, field: str | None) -> pa.DataType:
-    """The Arrow type of one reply field; anything JSON can nest is kept as its JSON text."""
+    """The Arrow type of one reply field.
+
+    A list holds texts, or records of plain values; anything else that JSON can nest is kept as its
+    JSON text.
+    """
     if field is None:
         return pa.string() if head.choices is None else pa.float64()
     declared = item_schema(head).get("properties", {}).get(field, {})
-    if declared.get("type") == "array" and declared.get("items", {}).get("type") == "string":
-        return pa.list_(pa.string())
+    if declared.get("type") == "array" and isinstance(declared.get("items"), dict):
+        if declared["items"].get("type") == "string":
+            return pa.list_(pa.string())
+        if (record := _record_type(declared["items"])) is not None:
+            return pa.list_(record)
     return _ARROW_TYPES.get(declared.get("type"), pa.string())
+
+
+def _record_type(schema: Mapping[str, Any]) -> pa.DataType | None:
+    """The type of an object of plain values; None for any other schema."""
+    fields = schema.get("properties")
+    if schema.get("type") != "object" or not isinstance(fields, dict) or not fields:
+        return None
+    kinds = {
+        name: _ARROW_TYPES.get(field.get("type")) if isinstance(field, dict) else None
+        for name, field in fields.items()
+    }
+    return None if None in kinds.values() else pa.struct(list(kinds.items()))
 
 
 def score_range(head: PromptHead) -> tuple[float, float]:
@@ -126,7 +145,10 @@ def _parse_json(head: PromptHead, text: str) -> Parsed:
         return Parsed(failure="reply_not_in_schema")
     listed = reply[head.items] if head.items else [reply]
     items = tuple(
-        {column: _value(item, field) for column, field in columns_of(head).items()}
+        {
+            column: _value(item, field, arrow_type(head, field))
+            for column, field in columns_of(head).items()
+        }
         for item in listed
     )
     if not items:
@@ -136,10 +158,12 @@ def _parse_json(head: PromptHead, text: str) -> Parsed:
     return Parsed(items=items)
 
 
-def _value(item: Values, field: str | None) -> Any:  # noqa: ANN401  (any JSON value)
+def _value(item: Values, field: str | None, kind: pa.DataType) -> Any:  # noqa: ANN401  (any JSON)
     value = item.get(field) if field else item
     if isinstance(value, str):
         return value.strip()
+    if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+        return value
     if isinstance(value, dict) or (
         isinstance(value, list) and not all(isinstance(entry, str) for entry in value)
     ):

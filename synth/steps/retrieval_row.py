@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
 import pyarrow as pa
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from synth.core import rows
 from synth.core.ids import content_id
@@ -15,6 +17,7 @@ from synth.steps import cells
 from synth.steps.generate import ANY
 from synth.steps.made import NEGATIVES, POSITIVES
 
+_WORD = re.compile(r"\S+")
 QUERY = pa.field("query", pa.string())
 
 
@@ -36,9 +39,11 @@ class RetrievalRow(MapStep):
     Attributes:
         query: The text that becomes the query.
         positives: Columns whose texts become the positives.
+        most: A column with a number: so many texts become positives at most, the first ones.
+        max_words: Texts of positives and negatives are cut after so many words; None is off.
         negatives: Columns whose texts become the negatives.
-        positive_id: A column with the id of a positive that is a text; made from it when left out.
-            Name the document's own, lest a corpus has it twice.
+        positive_id: A column with the id of the text in the first column of `positives`; made from
+            the text when left out. Name the document's own, lest a corpus has it twice.
         score: A column with the score of the positives, such as a grade of similarity.
         origin: The `origin` of negatives from texts; entries that have one keep it.
     """
@@ -46,6 +51,8 @@ class RetrievalRow(MapStep):
     kind: Literal["retrieval_row"] = "retrieval_row"
     query: Column | None = None
     positives: Annotated[Columns, Field(min_length=1)] | None = None
+    most: Column | None = None
+    max_words: PositiveInt | None = None
     negatives: Columns | None = None
     positive_id: Column | None = None
     score: Column | None = None
@@ -55,17 +62,15 @@ class RetrievalRow(MapStep):
     def _fills_something(self) -> Self:
         if self.query is None and self.positives is None and self.negatives is None:
             raise ValueError("give at least one of query, positives, negatives")
-        told = {"score": self.score, "positive_id": self.positive_id}
+        told = {"score": self.score, "positive_id": self.positive_id, "most": self.most}
         if self.positives is None and (named := [key for key, one in told.items() if one]):
             raise ValueError(f"`{named[0]}` is that of `positives`; name these too")
-        if self.positive_id is not None and len(self.positives or ()) > 1:
-            raise ValueError("`positive_id` is the id of one text; name one column of `positives`")
         return self
 
     def needs(self) -> Fields:
         """The columns named."""
         lists = (*(self.positives or ()), *(self.negatives or ()))
-        named = (self.query, *lists, self.positive_id, self.score)
+        named = (self.query, *lists, self.most, self.positive_id, self.score)
         return tuple(pa.field(name, ANY) for name in dict.fromkeys(filter(None, named)))
 
     def adds(self) -> Fields:
@@ -100,30 +105,43 @@ class RetrievalRow(MapStep):
         given = None if self.score is None else record[self.score]
         score = {} if given is None else {"score": float(given)}
         own = None if self.positive_id is None else record[self.positive_id]
-        found = _entries(record, self.positives or (), own)
+        found = self._entries(record, self.positives or (), own)
+        if self.most is not None:
+            found = found[: _whole(record[self.most])]
         return [{"score": None, **entry, **score} for entry in found]
 
     def _negatives(self, record: dict[str, Any], positives: set[str]) -> list[cells.Entry]:
-        found = _entries(record, self.negatives or ())
+        found = self._entries(record, self.negatives or ())
         return [
             entry | {"origin": entry.get("origin") or self.origin}
             for entry in found
             if entry["text"] not in positives
         ]
 
+    def _entries(
+        self, record: dict[str, Any], columns: Columns, own_id: str | None = None
+    ) -> list[cells.Entry]:
+        """The texts of some columns as entries, each text once; an id for that of the first."""
+        found: dict[str, cells.Entry] = {}
+        for at, name in enumerate(columns):
+            value = record[name]
+            for one in value if isinstance(value, list) else [value]:
+                alone = own_id if at == 0 and not isinstance(value, list) else None
+                entry = one if isinstance(one, dict) else {"id": alone, "text": one}
+                text = self._cut(str(entry.get("text") or "").strip())
+                if text:
+                    entry = entry | {"id": entry.get("id") or content_id("text", text)}
+                    found.setdefault(text, entry | {"text": text})
+        return list(found.values())
 
-def _entries(
-    record: dict[str, Any], columns: Columns, own_id: str | None = None
-) -> list[cells.Entry]:
-    """The texts of some columns as entries, each text once."""
-    found: dict[str, cells.Entry] = {}
-    for name in columns:
-        value = record[name]
-        for one in value if isinstance(value, list) else [value]:
-            alone = None if isinstance(value, list) else own_id
-            entry = one if isinstance(one, dict) else {"id": alone, "text": one}
-            text = str(entry.get("text") or "").strip()
-            if text:
-                entry = entry | {"id": entry.get("id") or content_id("text", text), "text": text}
-                found.setdefault(text, entry)
-    return list(found.values())
+    def _cut(self, text: str) -> str:
+        """The text, or its first words as they stand."""
+        if self.max_words is None:
+            return text
+        words = list(islice(_WORD.finditer(text), self.max_words))
+        return text[: words[-1].end()] if words else ""
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401  (any value of a row)
+    """A number of texts, whether it is written as a number or as a word; none for anything else."""
+    return int(str(value)) if str(value).isdecimal() else 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from synth.algorithms.fusion import fused_scores
 from synth.core import rows
 from synth.core.rows import Table
 from synth.steps import cells
@@ -37,6 +38,13 @@ def entries_of(row: Mapping[str, Any]) -> Iterator[Entry]:
         yield from (entry for entry in row[name] or [] if (entry["text"] or "").strip())
 
 
+def give(entries: Sequence[Entry], scores: Sequence[float | None], maker: Maker) -> None:
+    """Gives the entries of a row their scores, fused with the old ones where a step says so."""
+    fused = fused_scores([entry["score"] for entry in entries], scores) if maker.fuse else scores
+    for entry, score in zip(entries, fused, strict=True):
+        entry["score"] = score
+
+
 def scored_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
     """The same rows with the replies as the scores of their entries, in [0, 1].
 
@@ -59,10 +67,9 @@ def scored_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
             reasons[at] = None if maker.keep_failed else replies[0].parsed.failure
             continue
         edits[at] = [*(edits[at] or []), maker.provenance(good[0])]
-        by[at] = maker.cards[good[0].ask.model].label
+        by[at] = maker.scored_by(good[0])
         row = {name: one[at] for name, one in zip(NAMES, lists, strict=True)}
-        for entry, answer in zip(entries_of(row), replies, strict=True):
-            entry["score"] = _score(answer, maker)
+        give(list(entries_of(row)), [_score(answer, maker) for answer in replies], maker)
     out = batch
     for field, filled in zip(LISTS, lists, strict=True):
         out = cells.with_entries(out, field, filled)

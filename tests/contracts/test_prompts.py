@@ -11,7 +11,7 @@ import pytest
 
 from synth.core import rows
 from synth.core.chat import Completion
-from synth.core.prompt import Prompt
+from synth.core.prompt import SCORING, Prompt
 from synth.core.rows import Table
 from synth.engines.fake import FakeModel
 from synth.engines.specs import FakeSpec
@@ -48,12 +48,29 @@ def documents(text: str, count: int) -> Table:
             "task": ["Sort birds by what they eat."] * count,
             "label": ["waders"] * count,
             "misleading_labels": [["divers", "seed eaters"]] * count,
+            "instruction": [f"Find out more: {text}" for text in texts],
+            "domain": [f"birds. {text}" for text in texts],
+            "language": ["English"] * count,
+            "target": ["German"] * count,
+            "answer": ["Head first."] * count,
+            "persona": [1] * count,
+            "question_type": ["background"] * count,
+            "difficulty": ["university"] * count,
+            "personas": pa.array(
+                [[{"id": "p", "text": "A warden of a lake."}]] * count, rows.RETRIEVED
+            ),
             "retrieved": pa.array(
                 [[{"id": "r", "text": "Gulls fish too."}]] * count, rows.RETRIEVED
             ),
             "drop_reason": pa.nulls(count, pa.string()),
         }
     )
+
+
+def rows_for(name: str, text: str, count: int) -> Table:
+    """The same rows, for a prompt that is fit for some tasks without what would keep it off."""
+    batch = documents(text, count)
+    return batch.drop_columns(["task"]) if load_prompt(name, Path()).head.tasks else batch
 
 
 def generation(name: str) -> Generation:
@@ -144,23 +161,26 @@ def test_template_code_in_a_row_stays_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_asked_can_be_answered_and_judged(name: str) -> None:
-    task, batch = generation(name), documents(TEXT, ROWS)
+    task, batch = generation(name), rows_for(name, TEXT, ROWS)
     judged = batch.select([field.name for field in task.needs()]).to_pylist()
     reasons = set()
     for ask in task.ask(batch):
         assert parse(task.prompt.head, completion(ask)).failure is None
-        reasons.add(task.verdict(judged[ask.row], completion(ask)).failure)
+        reasons.add(task.verdict(judged[ask.row], completion(ask), ask.axes).failure)
     known = {None, *(f"check_{check.kind}" for check in task.prompt.head.checks)}
     assert reasons <= known
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reply_fills_the_columns_that_are_promised(name: str) -> None:
-    task, batch = generation(name), documents(TEXT, ROWS)
-    out = task.read(batch, answers(task, batch)).rows
+    task, batch = generation(name), rows_for(name, TEXT, ROWS)
+    told = answers(task, batch)
+    out = task.read(batch, told).rows
     assert out.schema == rows.with_fields(batch.schema, task.adds())
     assert out["drop_reason"].null_count == out.num_rows
-    assert out.num_rows == (2 * ROWS if task.makes_rows else ROWS)
+    items = sum(len(answer.parsed.items) for answer in told)
+    assert out.num_rows == (items if task.makes_rows else ROWS)
+    assert items == 2 * ROWS or task.prompt.head.items or task.prompt.head.makes in SCORING
     for field in task.adds():
         if field.name != "negatives" or task.prompt.head.makes == "negatives":
             assert all(out[field.name].to_pylist()) or field.type == pa.int64(), field.name
@@ -168,7 +188,7 @@ def test_a_reply_fills_the_columns_that_are_promised(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_refusal_is_never_a_result(name: str) -> None:
-    task, batch = generation(name), documents(TEXT, ROWS)
+    task, batch = generation(name), rows_for(name, TEXT, ROWS)
     failed = [Answer(ask, Parsed(failure="reply_empty")) for ask in task.ask(batch)]
     out = task.read(batch, failed).rows
     assert out["id"].to_pylist() == batch["id"].to_pylist()
@@ -177,7 +197,7 @@ def test_a_refusal_is_never_a_result(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_two_batches_give_the_rows_of_one(name: str) -> None:
-    task, batch = generation(name), documents(TEXT, ROWS)
+    task, batch = generation(name), rows_for(name, TEXT, ROWS)
     whole = task.read(batch, answers(task, batch)).rows
     halves = [batch.slice(0, 3), batch.slice(3)]
     parts = [task.read(half, answers(task, half)).rows for half in halves]
