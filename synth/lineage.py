@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 
 from synth.core.errors import SynthError
 from synth.core.rows import Table
+from synth.html import Fragment
+from synth.html.tree import tree
 from synth.manifest import StepRecord
 
 Row = dict[str, Any]
@@ -111,6 +113,10 @@ class Lineage:
     events: tuple[Event, ...]
     uses: tuple[Use, ...]
     children: tuple[Child, ...]
+
+    def _repr_html_(self) -> str:
+        """It as a tree, for a notebook."""
+        return Fragment(tree(self), f"lineage of {self.id}")._repr_html_()
 
 
 def trace(steps: Sequence[Searchable], row_id: str) -> Lineage:

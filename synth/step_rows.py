@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from synth.core import rows
 from synth.core.errors import StorageError, SynthError
 from synth.core.rows import Table
+from synth.html import fragment
+from synth.html.tables import rows_table
 from synth.inputs.files import Folder
 from synth.manifest import StepRecord
 from synth.steps import cells
@@ -25,8 +28,13 @@ from synth.steps import cells
 # Rows decoded at once: few where a reader wants few, many where all are wanted.
 _HEAD_ROWS = 1_024
 _ALL_ROWS = 65_536
+# Files, and groups of rows in each, that a sample is spread over at least, where there are more.
+_SAMPLED_PARTS, _SAMPLED_GROUPS = 32, 4
+# Rows, and columns, that a notebook shows of a step.
+_SHOWN_ROWS, _SHOWN_COLUMNS = 5, 12
 
 Which = Literal["live", "dropped", "all"]
+_DROPPED = rows.DROP_REASON.name
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,76 @@ class StepRows:
         nearest = nearest[~np.isnan(numbers[nearest])]
         return table.take(pa.array(nearest[np.argsort(numbers[nearest], kind="stable")]))
 
+    def batches(
+        self, columns: Sequence[str], which: Which = "live", batch_rows: int = _ALL_ROWS
+    ) -> Iterator[Table]:
+        """Some columns of the rows, batch by batch; nothing else is read.
+
+        Args:
+            columns: Names of columns, or of a field of their entries, such as `positives.score`.
+                Those that the step does not have are passed over.
+            which: The rows that go on, those dropped in this step, or both.
+            batch_rows: Rows of a batch at most.
+        """
+        return self._batches(which, batch_rows, columns)
+
+    def sample(self, columns: Sequence[str], number: int) -> Table:
+        """Some columns of rows that go on, evenly spread over the step; all where there are fewer.
+
+        Args:
+            columns: As `batches` takes them.
+            number: How many rows, about.
+        """
+        parts = [part for part in self.record.parts if part.live]
+        if len(self) <= number:
+            return self._table(self._batches("live", _ALL_ROWS, columns), columns)
+        parts = [parts[at] for at in _spread(len(parts), max(_SAMPLED_PARTS, len(parts) // 64))]
+        total, found = sum(part.live for part in parts), []
+        for part in parts:
+            wanted = math.ceil(number * part.live / total)
+            with self._open(part.file) as opened:
+                rows_there = max(1, part.rows // max(1, opened.num_row_groups))
+                groups = max(_SAMPLED_GROUPS, 2 * math.ceil(wanted / rows_there))
+                at = _spread(opened.num_row_groups, groups)
+                read = opened.read_row_groups(at, columns=_leaves(opened, [*columns, _DROPPED]))
+            live = rows.live(read)
+            taken = live.take(pa.array(_spread(live.num_rows, wanted), pa.int64()))
+            found.append(_only(taken, columns))
+        return self._table(found, columns)
+
+    def dropped_by_reason(self, each: int) -> dict[str, Table]:
+        """The first rows that were dropped, for each reason."""
+        left = dict.fromkeys(self.record.dropped, each)
+        found: dict[str, list[Table]] = {reason: [] for reason in left}
+        for part in (one for one in self.record.parts if one.rows > one.live):
+            if not any(left.values()):
+                break
+            with self._open(part.file) as opened:
+                for group in range(opened.num_row_groups):
+                    why = opened.read_row_group(group, columns=[_DROPPED]).column(_DROPPED)
+                    wanted = [reason for reason, number in left.items() if number]
+                    if not pc.any(pc.is_in(why, pa.array(wanted, pa.string()))).as_py():
+                        continue
+                    whole = opened.read_row_group(group)
+                    for reason in wanted:
+                        some = whole.filter(pc.equal(why, reason)).slice(0, left[reason])
+                        left[reason] -= some.num_rows
+                        found[reason].append(some)
+        return {reason: self._table(tables) for reason, tables in found.items() if tables}
+
+    def _repr_html_(self) -> str:
+        """The first rows as a table, for a notebook."""
+        columns = self.schema.names[:_SHOWN_COLUMNS]
+        more = len(self.schema.names) - len(columns)
+        return fragment(
+            "step.html",
+            repr(self),
+            record=self.record,
+            live=len(self),
+            table=rows_table("The first rows", self.head(_SHOWN_ROWS).to_pylist(), columns),
+            more_columns=more,
+        )._repr_html_()
+
     def search(
         self, named_in: Sequence[str], ids: Sequence[str], columns: Sequence[str] | None = None
     ) -> Table:
@@ -138,23 +216,31 @@ class StepRows:
         schema = pa.schema([self.schema.field(name) for name in taken])
         return self._table(found) if found else schema.empty_table()
 
-    def _batches(self, which: Which, batch_rows: int) -> Iterator[Table]:
+    def _batches(
+        self, which: Which, batch_rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator[Table]:
         for part in self.record.parts:
             number = {"live": part.live, "dropped": part.rows - part.live, "all": part.rows}[which]
             if number == 0:
                 continue
             with self._open(part.file) as opened:
-                for batch in opened.iter_batches(batch_rows):
+                read = None if columns is None else _leaves(opened, [*columns, _DROPPED])
+                for batch in opened.iter_batches(batch_rows, columns=read):
                     table = pa.Table.from_batches([batch])
                     if which != "all":
-                        is_live = pc.is_null(table.column("drop_reason"))
+                        is_live = pc.is_null(table.column(_DROPPED))
                         table = table.filter(is_live if which == "live" else pc.invert(is_live))
                     if table.num_rows:
-                        yield table
+                        yield table if columns is None else _only(table, columns)
 
-    def _table(self, found: Iterator[Table] | list[Table]) -> Table:
+    def _table(
+        self, found: Iterator[Table] | list[Table], columns: Sequence[str] | None = None
+    ) -> Table:
         listed = [table.replace_schema_metadata(None) for table in found]
-        return pa.concat_tables(listed) if listed else self.schema.empty_table()
+        if listed:
+            return pa.concat_tables(listed)
+        empty = self.schema.empty_table()
+        return empty if columns is None else _only(empty, columns)
 
     @contextlib.contextmanager
     def _open(self, name: str) -> Iterator[pq.ParquetFile]:
@@ -166,6 +252,30 @@ class StepRows:
             ) from error
         with source, pq.ParquetFile(source) as opened:
             yield opened
+
+
+def _spread(count: int, number: int) -> list[int]:
+    """So many of the numbers from 0 to `count`, evenly spread; all where there are fewer."""
+    if count <= number:
+        return list(range(count))
+    return [int(at) for at in np.linspace(0, count - 1, number)]
+
+
+def _only(table: Table, columns: Sequence[str]) -> Table:
+    """The columns that are named, or of which a field is."""
+    wanted = {name.partition(".")[0] for name in columns}
+    return table.select([name for name in table.column_names if name in wanted])
+
+
+def _leaves(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
+    """What to read of a file for columns, or for a field of their entries alone."""
+    paths = [opened.schema.column(at).path for at in range(len(opened.schema))]
+    found = []
+    for path in paths:
+        plain = path.replace(".list.element", "")
+        if any(plain == name or plain.startswith(f"{name}.") for name in columns):
+            found.append(path)
+    return found
 
 
 def _id_paths(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,16 @@ from synth.algorithms.style import Leak, style_leak
 from synth.core.errors import SynthError
 from synth.export.shaped import is_text
 from synth.steps.entry_lists import EntryLists
-from synth.view import Run
+
+if TYPE_CHECKING:
+    from synth.view import Run
 
 # Texts of a kind from which a classifier can be learned and tested.
 _FEWEST = 10
 # Texts of a kind beyond which the figure changes no more.
 _MOST = 5_000
+# Rows that are looked at, evenly spread; a row has several negatives.
+_MOST_ROWS = 20_000
 
 
 class StyleLeak(NamedTuple):
@@ -54,7 +58,7 @@ def style_leaks(run: Run, step: str | None = None) -> list[StyleLeak]:
     if name not in having:
         known = ", ".join(having) or "none"
         raise SynthError(f"run {run.name} has no negatives in a step {name!r}; it has: {known}")
-    table = run[name].to_arrow()
+    table = run[name].sample(("positives", "negatives"), _MOST_ROWS)
     negatives, positives = EntryLists.of(table, "negatives"), EntryLists.of(table, "positives")
     written = negatives.generated() & is_text(negatives.field("text"))
     others = {

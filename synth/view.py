@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from typing import Any
 
 import orjson
+from markupsafe import Markup
 
 from synth.core.errors import StorageError, SynthError
+from synth.figures import FIGURES, figures
+from synth.html import Fragment, fragment
+from synth.html import tables as html_tables
+from synth.html.chart import chart
 from synth.inputs.files import Folder
 from synth.lineage import Lineage, trace
 from synth.manifest import MANIFEST, StepRecord, read_record
 from synth.recipe import EXPORT
+from synth.samples import cards
 from synth.step_rows import StepRows
 
 __all__ = ["Run", "StepRows", "open_run"]
 
 RUN_FILE = "_run.json"
 EXPORT_FOLDER = "_export"
+# Rows that a notebook shows of a run.
+_SHOWN_ROWS = 3
 _STEP_FOLDER = re.compile(r"(\d+)-(.+)")
 
 
@@ -36,6 +44,7 @@ class Run:
         recipe: The recipe's text.
         folders: Folders of sources and steps in their order; those with a number where there are
             none.
+        prompts: The text of each prompt file that its steps use, by its name.
     """
 
     folder: Folder
@@ -43,6 +52,7 @@ class Run:
     version: str
     recipe: str
     folders: tuple[str, ...] = ()
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Name and steps."""
@@ -129,6 +139,53 @@ class Run:
         """
         return trace(list(self._finished.values()), row_id)
 
+    def show(self, step: str | None = None, n: int = 5, *, dropped: bool = False) -> Fragment:
+        """Rows as cards, in a notebook: texts side by side with their scores and their origin.
+
+        Args:
+            step: The step; the last one when left out.
+            n: How many rows.
+            dropped: Show rows that the step dropped.
+
+        Raises:
+            SynthError: If there is no such step, or none that is finished.
+        """
+        if step is None and not self.steps:
+            raise SynthError(f"run {self.name} has no finished step yet")
+        rows = self[step or self.steps[-1]]
+        found = rows.head(n, dropped=dropped).to_pylist()
+        name = rows.record.name
+        number = rows.record.rows_dropped if dropped else len(rows)
+        told = f"{name}: {len(found):,} of {number:,} {'dropped rows' if dropped else 'rows'}"
+        return fragment("cards.html", told, told=told, cards=cards(self, name, found, level=4))
+
+    def plot(self, *names: str) -> Fragment:
+        """Figures of the run, in a notebook; all of them when no name is given.
+
+        Args:
+            names: Of `synth.figures.FIGURES`, such as ``scores``, ``lengths`` or ``clusters``.
+
+        Raises:
+            SynthError: If there is no such figure.
+        """
+        drawn = [chart(one) for name in names or FIGURES for one in figures(self, name)]
+        told = ", ".join(names or FIGURES)
+        return fragment("charts.html", f"figures: {told}", charts=drawn, told=told)
+
+    def _repr_html_(self) -> str:
+        """The funnel, the ledger and a few rows of the last step, for a notebook."""
+        name = self.steps[-1] if self.steps else None
+        rows = [] if name is None else self[name].head(_SHOWN_ROWS).to_pylist()
+        return fragment(
+            "run.html",
+            repr(self),
+            run=self,
+            funnel=Markup("").join(chart(one) for one in figures(self, "funnel")),
+            ledger=html_tables.ledger(self.records),
+            last=name,
+            cards=[] if name is None else cards(self, name, rows, level=4),
+        )._repr_html_()
+
 
 def _numbered(folder: Folder) -> list[str]:
     """Folders such as ``03-embed`` by number, the main source first."""
@@ -155,7 +212,8 @@ def open_run(path: str | PathLike[str]) -> Run:
     try:
         data = orjson.loads(folder.read(RUN_FILE))
         folders = tuple(data.get("steps", ()))
-        return Run(folder, data["name"], str(data["version"]), data["recipe"], folders)
+        told = (data["name"], str(data["version"]), data["recipe"])
+        return Run(folder, *told, folders, data.get("prompts", {}))
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise StorageError(
             f"{folder.url}/{RUN_FILE} is damaged or of another version of synth"

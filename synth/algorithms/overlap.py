@@ -42,6 +42,33 @@ class Overlap:
     share: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runs of words of some texts, one behind the other.
+
+    Attributes:
+        hashes: One for each run.
+        owners: The text that each is in, in rising order.
+    """
+
+    hashes: Words
+    owners: Index
+
+
+def word_runs(texts: pa.Array, words: int) -> Runs:
+    """All runs of so many words; a shorter text has none.
+
+    Args:
+        texts: Arrow strings.
+        words: Words of a run.
+    """
+    clean = _words(texts)
+    lengths = _word_counts(clean.data, clean.starts, clean.ends)
+    chosen = np.flatnonzero(clean.valid & (lengths >= words))
+    hashes, of = _all_hashes(clean.data, clean.starts[chosen], clean.ends[chosen], words)
+    return Runs(hashes, chosen[of])
+
+
 def phrases(texts: pa.Array, ngram: int, fewest: int) -> Phrases:
     """All runs of `ngram` words; a shorter text is one run as a whole.
 

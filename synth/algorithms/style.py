@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ FEATURES = (
 _FOLDS = 5
 _DRAWS = 300
 _TOLD = 3
+# Words that a classifier sees: the most frequent ones, so that it is done in seconds.
+_VOCABULARY = 20_000
 
 
 class Leak(NamedTuple):
@@ -88,14 +90,58 @@ def style_leak(
         Classifier two-sample tests, Lopez-Paz and Oquab (ICLR 2017).
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    table, kind, groups = features(texts), np.asarray(second, np.bool_), np.asarray(row)
     model = make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
     )
+    return _leak(model, features(texts), second, row, seed, FEATURES)
+
+
+def word_leak(
+    texts: Sequence[str], second: Sequence[bool], row: Sequence[int], seed: int = 0
+) -> Leak:
+    """How well a linear classifier tells texts of a second kind by the words that they use.
+
+    Args:
+        texts: Of both kinds.
+        second: Which are of the second kind; ten of each at least.
+        row: As `style_leak` takes it.
+        seed: Of folds and bootstrap.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(
+        sublinear_tf=True, max_features=_VOCABULARY, token_pattern=_WORD.pattern
+    )
+    model = make_pipeline(words, LogisticRegression(class_weight="balanced", max_iter=1000))
+    return _leak(model, np.array(texts, object), second, row, seed)
+
+
+def _leak(
+    model: Any,  # noqa: ANN401  (scikit-learn has no types)
+    table: NDArray[Any],
+    second: Sequence[bool],
+    row: Sequence[int],
+    seed: int,
+    names: Sequence[str] | None = None,
+) -> Leak:
+    """How well a classifier tells kinds apart on rows that it did not see.
+
+    Args:
+        model: A linear one.
+        table: What it sees of each text.
+        second: Which are of the second kind.
+        row: The row that each belongs to.
+        seed: Of folds and bootstrap.
+        names: What the columns of the table are called; the model's own when left out.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
+    kind, groups = np.asarray(second, np.bool_), np.asarray(row)
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     told = cross_val_predict(
         model, table, kind, groups=groups, cv=folds, method="decision_function"
@@ -108,8 +154,10 @@ def style_leak(
     ]
     low, high = np.nanpercentile(drawn, (2.5, 97.5))
     weights = model.fit(table, kind)[-1].coef_[0]
+    if names is None:
+        names = model[0].get_feature_names_out()
     most = np.argsort(-np.abs(weights))[:_TOLD]
-    tells = tuple((FEATURES[one], float(weights[one])) for one in most)
+    tells = tuple((str(names[one]), float(weights[one])) for one in most)
     return Leak(auc(told, kind), float(low), float(high), tells)
 
 

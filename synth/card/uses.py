@@ -24,7 +24,7 @@ from synth.formats import (
 
 def uses(run: RunInfo) -> str:
     """The section that says what each configuration is meant for, and what it is not."""
-    found = [spec for spec in run.recipe.export if spec.configs()[0] in run.filled]
+    found = [spec for spec in run.recipe.export if set(spec.configs()[:1]) & set(run.filled)]
     lines = [f"- {code(spec.configs()[0])}: {_use(spec)}" for spec in found]
     if not lines:
         return ""

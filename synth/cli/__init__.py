@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 # Importing them adds their commands, in the order in which help lists them.
-from synth.cli import running, looking, publishing, making  # isort: skip
+from synth.cli import running, looking, reporting, publishing, making  # isort: skip
 from synth.cli.common import app
 
-__all__ = ["app", "looking", "main", "making", "publishing", "running"]
+__all__ = ["app", "looking", "main", "making", "publishing", "reporting", "running"]
 
 
 def main() -> None:

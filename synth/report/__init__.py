@@ -1,0 +1,7 @@
+"""A run as one page of HTML that needs nothing else: no network, no script."""
+
+from __future__ import annotations
+
+from synth.report.page import render_report, write_report
+
+__all__ = ["render_report", "write_report"]
