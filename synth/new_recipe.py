@@ -11,7 +11,7 @@ from synth.core.errors import RecipeError, StorageError
 from synth.core.paths import is_file, user_path
 from synth.core.step import NAME
 from synth.inputs.shipped import find
-from synth.inputs.sources import HubSource, LimitSource, PasskeySource, SourceSpec
+from synth.inputs.sources import GridSource, HubSource, LimitSource, PasskeySource, SourceSpec
 from synth.recipe import Recipe, load_recipe, parse_recipe
 from synth.steps import Generate
 
@@ -86,7 +86,7 @@ def _path_of(spec: SourceSpec) -> str:
     match spec:
         case LimitSource():
             return spec.things
-        case PasskeySource() | HubSource():
+        case PasskeySource() | GridSource() | HubSource():
             return ""
         case _:
             return spec.path

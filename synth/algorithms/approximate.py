@@ -98,8 +98,8 @@ def search(
         probes = math.ceil(_WIDER * probes)
     among = candidates_in(cells, asked, k, probes, slack, _MEMORY_MB)
     found = _ranked(queries, corpus, among, k)
-    how = f"{probes} of {count} cells looked at, in {directions.shape[1]} directions"
-    return Searched(found, recall, how)
+    told = f"{probes} of {count} cells looked at, in {directions.shape[1]} directions"
+    return Searched(found, recall, told)
 
 
 def _directions(

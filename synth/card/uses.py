@@ -18,14 +18,17 @@ from synth.formats import (
     NTupleExport,
     PairExport,
     RowsExport,
+    TokensExport,
     TripletExport,
 )
 
 
 def uses(run: RunInfo) -> str:
     """The section that says what each configuration is meant for, and what it is not."""
-    found = [spec for spec in run.recipe.export if set(spec.configs()[:1]) & set(run.filled)]
-    lines = [f"- {code(spec.configs()[0])}: {_use(spec)}" for spec in found]
+    found = [
+        spec for spec in run.recipe.export if not spec.configs() or spec.configs()[0] in run.filled
+    ]
+    lines = [f"- {code((*spec.configs(), spec.name)[0])}: {_use(spec)}" for spec in found]
     if not lines:
         return ""
     if not any(isinstance(spec, BeirExport) for spec in found):
@@ -58,5 +61,7 @@ def _use(spec: ExportSpec) -> str:  # noqa: PLR0911  (one per format)
         case DocumentsExport() | RowsExport():
             documents = "pretraining language models, in the order of the documents."
             return documents if spec.format == "documents" else "rows as the recipe made them."
+        case TokensExport():
+            return f"pretraining language models with {spec.trainer}."
         case _:
             assert_never(spec)

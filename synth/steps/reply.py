@@ -87,7 +87,7 @@ def _record_type(schema: Mapping[str, Any]) -> pa.DataType | None:
     if schema.get("type") != "object" or not isinstance(fields, dict) or not fields:
         return None
     kinds = {
-        name: _ARROW_TYPES.get(field.get("type")) if isinstance(field, dict) else None
+        name: _ARROW_TYPES.get(str(field.get("type"))) if isinstance(field, dict) else None
         for name, field in fields.items()
     }
     return None if None in kinds.values() else pa.struct(list(kinds.items()))
