@@ -217,7 +217,9 @@ def _rejection(entry: Row) -> Row:
 
 def _drop(row: Row) -> Row:
     names = ("duplicate_of", "duplicate_jaccard")
-    return {"reason": row["drop_reason"]} | _present(row, names)
+    notes = "; ".join(one["note"] for one in row.get("listed") or () if one["note"])
+    told = {"reason": row["drop_reason"]} | _present(row, names)
+    return told | ({"note": notes} if notes else {})
 
 
 def _present(values: Row, names: Iterable[str]) -> Row:

@@ -8,12 +8,14 @@ from typing import get_args
 
 import synth
 from synth.core import rows
+from synth.core.drop_list import content_of
 from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.ids import canonical_json
 from synth.core.step import EncodeStep
 from synth.engines.identity import label, package_versions, weights_of
 from synth.engines.specs import EncoderSpec, LlmSpec, ScorerSpec
 from synth.formats import DocumentsExport, ExportSpec, RowsExport, TokensExport
+from synth.inputs.drop_lists import read_drop_list
 from synth.inputs.prompts import load_prompt
 from synth.inputs.readers import content_mark
 from synth.inputs.tables import planned_schema
@@ -30,7 +32,7 @@ from synth.plan.checks import (
 from synth.plan.models import Models
 from synth.plan.planned import Ingredients, Plan, PlannedSource, PlannedStep
 from synth.recipe import EXPORT, SOURCE, Recipe
-from synth.steps import AnyStep, Generate, Pack
+from synth.steps import AnyStep, DropListed, Generate, Pack
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 
@@ -142,6 +144,10 @@ def _step(
             ingredients |= models.ingredients(step.model)
         if (tokenizer := getattr(step, "tokenizer", None)) is not None:
             ingredients["tokenizer"] = _tokenizer(place, tokenizer)
+        if isinstance(step, DropListed):
+            # What is in the file counts, and not where it is.
+            del ingredients[f"{name}.path"]
+            step, ingredients["drop list"] = _holding(place, step, source, models)
         needs, adds = step.needs(), step.adds()
     check_columns(place, needs, reads, source.schema)
     for table, fields in step.second_tables().items() if hasattr(step, "second_tables") else ():
@@ -168,6 +174,18 @@ def _tokenizer(place: str, model: str) -> str:
         return weights_of(model, None)
     except EngineError as error:
         raise EngineError(f"{place}: tokenizer: {error}") from error
+
+
+def _holding(
+    place: str, step: DropListed, source: PlannedSource | PlannedStep, models: Models
+) -> tuple[DropListed, str]:
+    """The step with what its list says, and what pins the list."""
+    try:
+        listed = read_drop_list(step.path, models.recipe.base)
+    except RecipeError as error:
+        raise RecipeError(f"{place}: {error}") from error
+    content = f"{len(listed):,} lines, {content_of(listed)}"
+    return step.holding(listed, source.schema.names), content
 
 
 def _generation(place: str, name: str, step: Generate, models: Models) -> Generation:

@@ -15,6 +15,7 @@ from synth.steps.copy_filter import CopyFilter
 from synth.steps.decontaminate import Decontaminate
 from synth.steps.diverse_negatives import DiverseNegatives
 from synth.steps.downsample_corpus import DownsampleCorpus
+from synth.steps.drop_listed import DropListed
 from synth.steps.embed import Embed
 from synth.steps.exact_dedup import ExactDedup
 from synth.steps.generate import Generate
@@ -59,6 +60,7 @@ __all__ = [
     "Decontaminate",
     "DiverseNegatives",
     "DownsampleCorpus",
+    "DropListed",
     "Embed",
     "ExactDedup",
     "Generate",
@@ -112,6 +114,7 @@ AnyStep: TypeAlias = Annotated[
     | LengthFilter
     | ScoreFilter
     | CopyFilter
+    | DropListed
     | Sample
     | Take
     | Quota

@@ -17,6 +17,7 @@ from synth.steps import (
     CopyFilter,
     DiverseNegatives,
     DownsampleCorpus,
+    DropListed,
     Embed,
     ExactDedup,
     LengthFilter,
@@ -63,6 +64,7 @@ STEPS: list[MapStep | EncodeStep | CorpusStep] = [
     CopyFilter(column="query", of="positives"),
     DiverseNegatives(model="encoder", keep=2),
     DownsampleCorpus(queries="asked", docs_per_query=1),
+    DropListed(path="drops.jsonl"),
     Embed(column="text", model="encoder"),
     ExactDedup(),
     ExactDedup(keep="max:judge"),
@@ -111,7 +113,7 @@ def run(step: MapStep | EncodeStep | CorpusStep, table: Table) -> Table:
         asked = len(step.ask(table))
         answers = np.ones((asked, 4) if step.asks == "vectors" else asked, np.float32)
         return step.read(table, answers, "encoder")
-    assert isinstance(step, CopyStep | OneTaskStep)
+    assert isinstance(step, CopyStep | OneTaskStep | DropListed)
     whole: WholeStep = step
     second = [
         pa.table({"id": list("abcd"), **{f.name: COLUMNS[f.name] for f in fields[1:]}})

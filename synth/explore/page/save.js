@@ -1,0 +1,39 @@
+// A selection becomes a dataset or a drop list.
+import { ask } from "./api.js";
+import { by, el, number } from "./dom.js";
+import { on, state } from "./state.js";
+
+const chosen = (name) => document.querySelector(`#save [name=${name}]:checked`).value;
+
+function counts() {
+  const rows = new Set(state.flags.filter((one) => !one.entry).map((one) => one.id)).size;
+  const texts = state.flags.length - rows;
+  const told = `${number(rows)} rows${texts ? ` and ${number(texts)} texts of rows` : ""}`;
+  by("save-flagged").textContent = `flagged: ${told}`;
+  by("save-query").textContent = `as filtered: ${number(state.total)} rows of ${state.step}`;
+  by("save-open").textContent = `Save a selection (${number(state.flags.length)} flagged)`;
+  by("save-note-label").hidden = chosen("which") === "flagged" || chosen("what") === "dataset";
+}
+
+async function save(event) {
+  event.preventDefault();
+  const [which, what, name] = [chosen("which"), chosen("what"), by("save-name").value];
+  const query = which === "flagged" ? { flagged: true } : state.query;
+  by("save-told").textContent = "Saving …";
+  try {
+    const found = await ask("write", { step: state.step, what, query, name, note: by("save-note").value });
+    const how = what === "dataset"
+      ? `load_dataset("${found.path}")`
+      : `- {kind: drop_listed, path: ${found.path}}`;
+    by("save-told").replaceChildren(`Saved ${number(found.rows)} ${what === "dataset" ? "rows" : "lines"}. Use it with\n`, el("code", {}, how));
+  } catch (error) {
+    by("save-told").textContent = error.message;
+  }
+}
+
+by("save-open").addEventListener("click", () => { by("save-told").replaceChildren(); counts(); by("save").showModal(); });
+by("save-close").addEventListener("click", () => by("save").close());
+by("save-form").addEventListener("submit", save);
+by("save-form").addEventListener("change", counts);
+on("flags", counts);
+on("total", counts);
