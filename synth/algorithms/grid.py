@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import accumulate
 
 from synth.core.ids import unit_interval
+
+# No sum of multiples of their square roots is a whole number, so that no two axes keep step.
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+MOST_AXES = len(_PRIMES)
 
 
 def grid_row(number: int, axes: Mapping[str, Mapping[str, float]], seed: int) -> dict[str, str]:
@@ -18,25 +23,15 @@ def grid_row(number: int, axes: Mapping[str, Mapping[str, float]], seed: int) ->
 
     Args:
         number: The row's, from 0.
-        axes: Relative weight of each value of each axis; their order does not matter.
+        axes: Relative weight of each value of each axis, `MOST_AXES` at most, in any order.
         seed: Draws where each axis starts.
-
-    Source:
-        The sequence R_d of Roberts (2018), https://extremelearning.com.au.
     """
-    steps = _steps(len(axes))
     return {
-        name: _value(axes[name], (unit_interval("grid", seed, name) + number * step) % 1.0)
-        for name, step in zip(sorted(axes), steps, strict=True)
+        name: _value(
+            axes[name], (unit_interval("grid", seed, name) + number * math.sqrt(prime)) % 1
+        )
+        for name, prime in zip(sorted(axes), _PRIMES[: len(axes)], strict=True)
     }
-
-
-def _steps(count: int) -> list[float]:
-    """Irrational steps that fill a cube of so many dimensions evenly."""
-    ratio = 2.0
-    for _ in range(64):  # the root of x ** (count + 1) = x + 1, to the last digit
-        ratio = (1 + ratio) ** (1 / (count + 1))
-    return [ratio ** -(axis + 1) for axis in range(count)]
 
 
 def _value(weights: Mapping[str, float], point: float) -> str:

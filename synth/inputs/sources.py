@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from synth.algorithms.grid import MOST_AXES
 from synth.core.prompt import Axis
 
 # Columns that synth fills itself.
@@ -183,7 +184,7 @@ class GridSource(_Source):
 
     kind: Literal["grid"]
     rows: PositiveInt
-    axes: Annotated[dict[ColumnName, Axis], Field(min_length=1)]
+    axes: Annotated[dict[ColumnName, Axis], Field(min_length=1, max_length=MOST_AXES)]
     seed: NonNegativeInt = 0
 
     @model_validator(mode="before")
