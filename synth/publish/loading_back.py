@@ -110,7 +110,9 @@ def _other_columns(asked: ToPublish, name: str, told: list[Any]) -> Iterator[str
     for _, files in asked.file_sets():
         if files.config != name or files.kind != "parquet":
             continue
-        for path in sorted((asked.root / files.folder).glob("*.parquet")):
+        folder = asked.root / files.folder
+        found = [path for split in files.splits for path in folder.glob(files.pattern(split))]
+        for path in sorted(found):
             if Features.from_arrow_schema(pq.read_schema(path)) != features:
                 yield (
                     f"{files.folder}/{path.name} has other columns or types than the card says; "

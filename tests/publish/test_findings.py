@@ -103,6 +103,18 @@ def test_rows_that_the_ledger_does_not_count_and_other_types_are_found(tmp_path:
     assert any("configuration 'notes' does not open with `datasets`" in one for one in refused(run))
 
 
+@pytest.mark.parametrize("files", ["parquet", "jsonl"])
+def test_exports_of_several_tables_are_fit_to_be_published(files: str, tmp_path: Path) -> None:
+    names = ["beir", "nemotron", "triplet", "labeled_list", "listwise"]
+    exports = [{"format": name, "name": name, "files": files} for name in names]
+    done = publish(finished(tmp_path, exports=exports), REPO, dry_run=True)
+    assert "nemotron/dataset_metadata.json" in done.sizes
+    assert f"data/beir/qrels/test{'-00000-of-00001' if files == 'parquet' else ''}.{files}" in (
+        done.sizes
+    )
+    assert ("data/beir/qrels/test.tsv" in done.sizes) == (files == "jsonl")
+
+
 def test_a_card_of_another_recipe_is_found(tmp_path: Path) -> None:
     run = finished(tmp_path)
     card = (run / "README.md").read_text()
