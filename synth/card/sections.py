@@ -34,6 +34,8 @@ def render_card(run: RunInfo) -> str:
     No path, host name or key of the machine that made the dataset is in it.
     """
     head = yaml.safe_dump(metadata(run), sort_keys=False, allow_unicode=True)
+    if visible(head) != head:
+        head = yaml.safe_dump(metadata(run), sort_keys=False)  # all but ASCII as codes
     sections = (
         _what(run),
         uses(run),

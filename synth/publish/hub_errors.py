@@ -49,7 +49,8 @@ def hub_errors(repo: str, doing: str) -> Iterator[None]:
         raise _told(error, repo, doing) from error
     except ValueError as error:  # what huggingface_hub raises for an answer that it cannot read
         raise PublishError(
-            f"what the Hub answered while {doing} cannot be understood: {_first_line(error)}; {_AGAIN}"
+            f"what the Hub answered while {doing} cannot be understood: {_first_line(error)}; "
+            f"{_AGAIN}"
         ) from error
 
 

@@ -30,11 +30,14 @@ def leaks_of_rows(path: str, file: Path, secrets: Secrets) -> Iterator[str]:
     screen = secrets.screen()
     counts: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], str] = {}
-    for column, texts in _texts(file):
-        for text in _screened(texts, screen):
-            for what in dict.fromkeys(leak.what for leak in secrets.in_row(text)):
-                counts[column, what] += 1
-                first.setdefault((column, what), _shown(text, what))
+    try:
+        for column, texts in _texts(file):
+            for text in _screened(texts, screen):
+                for what in dict.fromkeys(leak.what for leak in secrets.in_row(text)):
+                    counts[column, what] += 1
+                    first.setdefault((column, what), _shown(text, what))
+    except pa.ArrowInvalid as error:
+        yield f"{path} is damaged ({error}); run the recipe with --restart-from export"
     for (column, what), number in counts.items():
         where = f"column {column} of {path}" if column else path
         yield (

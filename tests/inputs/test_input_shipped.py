@@ -29,3 +29,13 @@ def test_a_file_beside_the_recipe_comes_before_one_that_ships(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["", "nowhere", "nowhere.md", "a/b", "../prompts", "/"])
 def test_a_name_that_nothing_has_finds_nothing(name: str, tmp_path: Path) -> None:
     assert find("prompts", name, tmp_path) is None
+
+
+def test_a_prompt_in_a_folder_beside_the_recipe_comes_before_one_that_ships(tmp_path: Path) -> None:
+    name = shipped_names("prompts")[0]
+    own = tmp_path / "prompts" / f"{name}.md"
+    own.parent.mkdir()
+    own.write_text("")
+    for said in (name, f"{name}.md", f"elsewhere/{name}.md", f"…/{name}.md"):
+        assert find("prompts", said, tmp_path) == own
+    assert find("recipes", name, tmp_path) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -14,6 +15,7 @@ from finished import EXPORTS, PROMPT, finished, rows
 from hypothesis import given
 from hypothesis import strategies as st
 from stand_in import StandIn
+from turned import turned
 
 from synth.core.errors import PublishError, SynthError
 from synth.publish import publish
@@ -36,6 +38,12 @@ KEY_SAMPLES = {
 NOTHING = Secrets({}, {}, {})
 
 
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIn]:
+    with turned(monkeypatch, tmp_path) as found:
+        yield found
+
+
 def refused(run: Path) -> list[str]:
     with pytest.raises(SynthError) as caught:
         publish(run, REPO)
@@ -53,7 +61,7 @@ def test_everything_is_told_at_once_and_the_hub_is_not_asked(tmp_path: Path, hub
     assert any(one.startswith("no licence is chosen") for one in told)
     assert any("split 'test' of configuration 'default' has no row" in one for one in told)
     assert any(one.startswith("README.md, line ") and "Hugging Face" in one for one in told)
-    assert any(one.startswith("prompts/note.md, line 9, has") for one in told)
+    assert any(one.startswith("prompts/note.md, line 10, has") for one in told)
     assert any(one.startswith("column positive of data/train-") for one in told)
     assert not any(HF_KEY in one for one in told)
     assert hub.requests == []
@@ -84,11 +92,27 @@ def test_rows_that_the_ledger_does_not_count_and_other_types_are_found(tmp_path:
     (path,) = (run / "data" / "notes").glob("*.parquet")
     table = pq.read_table(path)
     pq.write_table(table.slice(1), path)
-    assert any("39" in one for one in refused(run))
+    card, ledger = refused(run)
+    assert card.startswith(
+        "split 'train' of configuration 'notes' has 39 rows, and the card says 40"
+    )
+    assert ledger.startswith("configuration 'notes' has 39 rows, and the ledger counts 40")
     pq.write_table(table.drop_columns(["note"]), path)
-    assert any("configuration 'notes'" in one for one in refused(run))
+    assert refused(run)[0].startswith(f"data/notes/{path.name} has other columns or types")
     path.write_bytes(b"no Parquet at all")
     assert any("configuration 'notes' does not open with `datasets`" in one for one in refused(run))
+
+
+@pytest.mark.parametrize("files", ["parquet", "jsonl"])
+def test_exports_of_several_tables_are_fit_to_be_published(files: str, tmp_path: Path) -> None:
+    names = ["beir", "nemotron", "triplet", "labeled_list", "listwise"]
+    exports = [{"format": name, "name": name, "files": files} for name in names]
+    done = publish(finished(tmp_path, exports=exports), REPO, dry_run=True)
+    assert "nemotron/dataset_metadata.json" in done.sizes
+    assert f"data/beir/qrels/test{'-00000-of-00001' if files == 'parquet' else ''}.{files}" in (
+        done.sizes
+    )
+    assert ("data/beir/qrels/test.tsv" in done.sizes) == (files == "jsonl")
 
 
 def test_a_card_of_another_recipe_is_found(tmp_path: Path) -> None:
@@ -155,8 +179,10 @@ def test_every_kind_of_key_is_found_by_python_and_by_arrow(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "text",
     [
-        "task-oriented sk-learn-contrib-something", "hf_hub_download(repo_id)", "AKIAIOSFODNN7EXAMPLE",
-        "risk-1234567890123456789", "api_key_env: OPENAI_API_KEY", "a token is a piece of a word",
+        "task-oriented sk-learn-contrib-something", "hf_hub_download(repo_id)",
+        "AKIAIOSFODNN7EXAMPLE",
+        "risk-1234567890123456789",
+        "api_key_env: OPENAI_API_KEY", "a token is a piece of a word",
         "password: see the administrator of the system", "ghp_short", "AIza",
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`synth publish` against a stand-in for the Hub: what is sent, when nothing is, what is refused."""
+"""`synth publish` against a stand-in for the Hub: what is sent, and what is refused."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
-from conftest import token
 from finished import finished, rows
 from stand_in import Blob, Repo, StandIn
+from turned import token, turned
 
 from synth.core.errors import PublishError
 from synth.publish import publish
@@ -22,6 +23,12 @@ from synth.publish import publish
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 REPO = "org/cats"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StandIn]:
+    with turned(monkeypatch, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
