@@ -160,7 +160,9 @@ def _check_provenance(generation: Generation, asked: str, told: dict[str, Any]) 
     assert told["prompt"] == generation.prompt.name
     assert told["prompt_sha"] == generation.prompt.sha
     assert told["model"] in {card.label for card in generation.cards.values()}
-    assert orjson.loads(told["axes"]) == generation.prompt.draw_axes(told["seed"])
+    assert orjson.loads(told["axes"]) == generation.prompt.draw_axes(
+        told["seed"], generation.step.axes
+    )
 
 
 @pytest.mark.ray

@@ -116,6 +116,33 @@ def test_a_grade_is_scaled_by_the_ends_that_its_schema_gives() -> None:
     assert scores(out, "negatives") == [[0.0, 0.25]]
 
 
+def test_a_second_opinion_is_fused_with_the_first_by_rank() -> None:
+    batch = retrieval(("q", ["a heron"], ["a cat", "a dog"]))  # null, 0.5, 0.5
+    first = answered(
+        task(),
+        batch,
+        {
+            "a heron": '{"yes": 0.4, "no": 0.6}',
+            "a cat": '{"yes": 0.9, "no": 0.1}',
+            "a dog": '{"yes": 0.1, "no": 0.9}',
+        },
+    )
+    fused = answered(
+        task(fuse=True),
+        first,
+        {
+            "a heron": '{"yes": 0.8, "no": 0.2}',
+            "a cat": '{"yes": 0.6, "no": 0.4}',
+            "a dog": '{"yes": 0.5, "no": 0.5}',
+        },
+    )
+    (heron,), (cat, dog) = scores(fused, "positives")[0], scores(fused, "negatives")[0]
+    assert heron == cat == pytest.approx((1 + 61 / 62) / 2)
+    assert dog == pytest.approx(61 / 63)
+    assert fused["scored_by"].to_pylist() == [None]
+    assert first["scored_by"].to_pylist() == ["judge"]
+
+
 def test_what_got_no_answer_has_no_score_and_a_row_without_any_drops() -> None:
     batch = retrieval(
         ("q", ["a heron"], ["a cat"]), ("r", ["a crow"], []), (None, ["a hen"], []), ("s", [], [])
