@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,17 @@ NEGATIVES = 4
 REASONS = ("below_min_positive", "near_duplicate", "too_short")
 _PASSAGES = Path(__file__).parent.parent / "recipes" / "data" / "passages.jsonl"
 _MODELS = ("writer-7b", "writer-70b", "writer-moe")
-_PART_ROWS = 16_384
 _CLUSTERS = 24
 
 
-def build_run(folder: Path, count: int, seed: int = 0) -> Path:
+def build_run(folder: Path, count: int, seed: int = 0, part_rows: int = 16_384) -> Path:
     """Writes a run of documents, queries of them, and a margin filter.
 
     Args:
         folder: Where it goes; made.
         count: Queries; there is a document for every five.
         seed: Of all draws.
+        part_rows: Rows of a file.
 
     Returns:
         The folder.
@@ -48,7 +49,8 @@ def build_run(folder: Path, count: int, seed: int = 0) -> Path:
     steps["02-queries"] = ("generate", "docs", queries, count)
     steps["03-margin"] = ("margin_filter", "queries", _filtered(draw, queries), 0)
     for name, (kind, reads, table, made) in steps.items():
-        _write(Folder(str(folder / name)), name[3:], kind, reads, table, made)
+        parts = [table.slice(at, part_rows) for at in range(0, table.num_rows, part_rows)]
+        _write(Folder(str(folder / name)), name[3:], kind, reads, parts, made)
     told = {"name": folder.parent.name, "version": folder.name, "recipe": "name: made\n"}
     told |= {"limit": None, "steps": list(steps), "prompts": {}}
     (folder / "_run.json").write_bytes(orjson.dumps(told))
@@ -152,21 +154,27 @@ def _filtered(draw: np.random.Generator, queries: Table) -> Table:
     return _dropping(draw, _dropping(draw, out, 0.1, REASONS[0]), 0.02, REASONS[2])
 
 
-def _write(folder: Folder, name: str, kind: str, reads: str, table: Table, made: int) -> None:
-    parts, dropped = [], {}
-    for number, at in enumerate(range(0, table.num_rows, _PART_ROWS)):
-        part = table.slice(at, _PART_ROWS)
+def _write(
+    folder: Folder, name: str, kind: str, reads: str, tables: list[Table], made: int
+) -> None:
+    parts, dropped = [], Counter[str]()
+    for number, table in enumerate(tables):
         file = f"part-{number:05}.parquet"
-        write_parquet(part, folder, file)
-        parts.append(Part(file=file, rows=part.num_rows, live=rows.live(part).num_rows))
-    for one in table["drop_reason"].combine_chunks().value_counts().to_pylist():
-        if one["values"] is not None:
-            dropped[one["values"]] = one["counts"]
-    out = sum(part.live for part in parts)
-    came = made or table.num_rows
+        write_parquet(table, folder, file)
+        parts.append(Part(file=file, rows=table.num_rows, live=rows.live(table).num_rows))
+        dropped.update(why for why in table["drop_reason"].to_pylist() if why is not None)
     record = StepRecord(
-        name=name, kind=kind, reads=reads, fingerprint="made", ingredients={}, rows_in=came,
-        rows_made=made, rows_replaced=made, rows_out=out, dropped=dropped, parts=tuple(parts),
+        name=name,
+        kind=kind,
+        reads=reads,
+        fingerprint="made",
+        ingredients={},
+        rows_in=made or sum(part.rows for part in parts),
+        rows_made=made,
+        rows_replaced=made,
+        rows_out=sum(part.live for part in parts),
+        dropped=dict(dropped),
+        parts=tuple(parts),
         finished_at=now(),
-    )  # fmt: skip
+    )
     write_record(folder, record)

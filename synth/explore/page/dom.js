@@ -19,6 +19,8 @@ export function el(tag, properties = {}, ...children) {
 }
 
 export const by = (id) => document.getElementById(id);
+// A score, with as many digits as all others.
+export const score = (value) => value === null || value === undefined ? "" : Number(value).toFixed(3);
 export const number = (value, digits = 3) => value === null || value === undefined ? "" :
   Number(value).toLocaleString("en", { maximumFractionDigits: digits });
 

@@ -1,6 +1,6 @@
 // The page: its steps, filters and the table of rows.
 import { ask, told } from "./api.js";
-import { by, el, fillSelect, number } from "./dom.js";
+import { by, el, fillSelect, number, score } from "./dom.js";
 import { showMap } from "./map.js";
 import { openRow } from "./row.js";
 import "./save.js";
@@ -78,7 +78,7 @@ function flagButton(row) {
 }
 
 function line(row) {
-  const cell = (name) => row[name] === null ? null : el("td", { class: "num", "data-name": name }, number(row[name]));
+  const cell = (name) => row[name] === null ? null : el("td", { class: "num", "data-name": name }, name === "length" ? number(row[name]) : score(row[name]));
   return el("tr", { "data-n": row.n, "data-id": row.id, class: row.n === state.open?.n ? "open" : null },
     el("td", { class: "flag" }, flagButton(row)),
     el("td", { class: "what" },

@@ -1,6 +1,6 @@
 // One row with all that there is to know of it.
 import { ask, told } from "./api.js";
-import { by, el, fillSelect, number } from "./dom.js";
+import { by, el, fillSelect, score } from "./dom.js";
 import { changed, flagOf, on, setFlag, state } from "./state.js";
 
 const LISTS = [["positives", "Positives"], ["negatives", "Negatives"], ["rejected_negatives", "Rejected negatives"]];
@@ -54,9 +54,9 @@ function flagForm(row) {
 function entryOf(row, list, entry) {
   const flagged = Boolean(flagOf(row.id, entry.id));
   const told_ = [
-    entry.score === null || entry.score === undefined ? "no score" : `score ${number(entry.score)}`,
+    entry.score === null || entry.score === undefined ? "no score" : `score ${score(entry.score)}`,
     entry.origin, entry.reason && `rejected: ${entry.reason}`,
-    entry.ceiling === null || entry.ceiling === undefined ? null : `ceiling ${number(entry.ceiling)}`,
+    entry.ceiling === null || entry.ceiling === undefined ? null : `ceiling ${score(entry.ceiling)}`,
   ].filter(Boolean).join(" · ");
   const flag = list === "rejected_negatives" || !entry.id ? null : el("button", {
     type: "button", "data-flag": entry.id, "aria-pressed": String(flagged), "aria-label": `Flag ${entry.id} in this row`,
@@ -64,9 +64,9 @@ function entryOf(row, list, entry) {
     onclick: () => told(() => setFlag({ id: row.id, entry: entry.id, step: state.step, note: by("note").value }, !flagOf(row.id, entry.id))),
   }, "⚑");
   return el("li", { class: `entry ${list}` },
-    el("div", { class: "bar" }, el("span", {}, told_), flag),
-    el("p", { class: "text", tabindex: 0, role: "group", "aria-label": `text of ${entry.id}` }, entry.text ?? ""),
-    el("p", {}, el("button", { type: "button", class: "link", onclick: () => showWhy(entry.id) }, entry.id ?? "")));
+    el("div", { class: "bar" }, el("span", {}, told_),
+      entry.id ? el("button", { type: "button", class: "link", title: "Where is it from?", onclick: () => showWhy(entry.id) }, entry.id) : null, flag),
+    el("p", { class: "text", tabindex: 0, role: "group", "aria-label": `text of ${entry.id}` }, entry.text ?? ""));
 }
 
 function facts(pairs) {
@@ -83,7 +83,7 @@ function nearPart(row) {
     const found = await told(() => ask("near", { step: state.step, n: state.open.n, by: choice.value }));
     if (!found) return;
     list.replaceChildren(...found.map((one) => el("li", {},
-      el("span", {}, number(one.score)),
+      el("span", {}, score(one.score)),
       el("span", {},
         el("button", { type: "button", class: "link", onclick: () => openRow(one.n) }, el("span", { class: "clip text" }, one.title || one.id)),
         one.reason ? el("span", { class: "badge dropped" }, one.reason) : null))));

@@ -6,10 +6,11 @@ import { on, state } from "./state.js";
 const chosen = (name) => document.querySelector(`#save [name=${name}]:checked`).value;
 
 function counts() {
-  const rows = new Set(state.flags.filter((one) => !one.entry).map((one) => one.id)).size;
-  const texts = state.flags.length - rows;
-  const told = `${number(rows)} rows${texts ? ` and ${number(texts)} texts of rows` : ""}`;
-  by("save-flagged").textContent = `flagged: ${told}`;
+  const texts = state.flags.filter((one) => one.entry).length;
+  const rows = new Set(state.flags.map((one) => one.id)).size;
+  const lines = `${number(state.flags.length - texts)} rows and ${number(texts)} texts in rows, of all steps`;
+  by("save-flagged").textContent = chosen("what") === "dataset"
+    ? `flagged: at most ${number(rows)} rows, as far as they are in ${state.step}` : `flagged: ${lines}`;
   by("save-query").textContent = `as filtered: ${number(state.total)} rows of ${state.step}`;
   by("save-open").textContent = `Save a selection (${number(state.flags.length)} flagged)`;
   by("save-note-label").hidden = chosen("which") === "flagged" || chosen("what") === "dataset";
