@@ -39,7 +39,7 @@ def uses(run: RunInfo) -> str:
     return "## What it is for\n\n" + "\n".join(lines)
 
 
-def _use(spec: ExportSpec) -> str:  # noqa: PLR0911  (one per format)
+def _use(spec: ExportSpec) -> str:  # noqa: C901, PLR0911, PLR0912  (one per format)
     match spec:
         case NTupleExport() | TripletExport():
             how = "distilling the scores of a teacher into" if spec.scores else "training"
