@@ -6,7 +6,7 @@ BIN := .venv/bin
 # with it, a newer lock is installed into what is there.
 STAMP := .venv/.installed
 
-.PHONY: setup quickstart test check fix docs bench
+.PHONY: setup quickstart test browser check fix docs bench
 
 setup: $(STAMP)
 
@@ -23,6 +23,12 @@ quickstart: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# Chromium is a package of the system: where it is missing, `make test` skips what needs it.
+browser: setup
+	command -v chromium || command -v chromium-browser || command -v chrome || \
+	  (apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core)
+	$(BIN)/python -m pytest tests/browser
 
 check: setup
 	$(BIN)/ruff format --check

@@ -180,14 +180,16 @@ class StepRows:
 
     def _repr_html_(self) -> str:
         """The first rows as a table, for a notebook."""
-        columns = self.schema.names[:_SHOWN_COLUMNS]
+        found = self.head(_SHOWN_ROWS).to_pylist()
+        filled = [name for name in self.schema.names if any(row[name] is not None for row in found)]
+        columns = filled[:_SHOWN_COLUMNS]
         more = len(self.schema.names) - len(columns)
         return fragment(
             "step.html",
             repr(self),
             record=self.record,
             live=len(self),
-            table=rows_table("The first rows", self.head(_SHOWN_ROWS).to_pylist(), columns),
+            table=rows_table("The first rows", found, columns),
             more_columns=more,
         )._repr_html_()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -54,6 +55,7 @@ def features(texts: Sequence[str]) -> NDArray[np.float64]:
 
 def _features(text: str) -> list[float]:
     words = [word.lower() for word in _WORD.findall(text)]
+    counts = Counter(words)
     count, chars = max(1, len(words)), max(1, len(text))
     sentences = max(1, len(_SENTENCE.findall(text)))
     stripped = text.strip()
@@ -63,13 +65,13 @@ def _features(text: str) -> list[float]:
         np.log1p(sentences),
         sum(map(len, words)) / count,
         np.log1p(len(words) / sentences),
-        len(set(words)) / count,
+        len(counts) / count,
         sum(map(str.isupper, text)) / chars,
         sum(map(str.isdigit, text)) / chars,
         float(stripped[:1].isupper()),
         float(stripped.endswith((".", "!", "?"))),
         *(text.count(mark) / chars for mark in _MARKS),
-        *(words.count(word) / count for word in _SMALL),
+        *(counts[word] / count for word in _SMALL),
     ]
 
 
@@ -139,14 +141,12 @@ def _leak(
         seed: Of folds and bootstrap.
         names: What the columns of the table are called; the model's own when left out.
     """
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
-    kind, groups = np.asarray(second, np.bool_), np.asarray(row)
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    told = cross_val_predict(
-        model, table, kind, groups=groups, cv=folds, method="decision_function"
-    )
-    _, at = np.unique(groups, return_inverse=True)
+    kind = np.asarray(second, np.bool_)
+    _, at = np.unique(np.asarray(row), return_inverse=True)
+    folds = PredefinedSplit(_folds(kind, at, seed))
+    told = cross_val_predict(model, table, kind, cv=folds, method="decision_function")
     draw = np.random.default_rng(seed)
     rows = int(at.max()) + 1
     drawn = [
@@ -159,6 +159,16 @@ def _leak(
     most = np.argsort(-np.abs(weights))[:_TOLD]
     tells = tuple((str(names[one]), float(weights[one])) for one in most)
     return Leak(auc(told, kind), float(low), float(high), tells)
+
+
+def _folds(kind: NDArray[np.bool_], row: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The fold of each text: its row's, with as many rows of either kind in each as can be."""
+    rows = int(row.max()) + 1
+    has_both = 2 * (np.bincount(row, kind, rows) > 0) + (np.bincount(row, ~kind, rows) > 0)
+    drawn = np.random.default_rng(seed).random(rows)
+    fold = np.empty(rows, np.int64)
+    fold[np.lexsort((drawn, has_both))] = np.arange(rows) % _FOLDS
+    return fold[row]
 
 
 def auc(

@@ -30,15 +30,23 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
 
     one, other = _PART.findall(before), _PART.findall(after)
     found: list[Piece] = []
+    gone, new = "", ""
     for step in Indel.opcodes(one, other):
         if step.tag == "equal":
-            found.append(Piece("same", "".join(one[step.src_start : step.src_end])))
+            found += [
+                *_changed(gone, new),
+                Piece("same", "".join(one[step.src_start : step.src_end])),
+            ]
+            gone, new = "", ""
             continue
-        if step.src_end > step.src_start:
-            found.append(Piece("gone", "".join(one[step.src_start : step.src_end])))
-        if step.dest_end > step.dest_start:
-            found.append(Piece("new", "".join(other[step.dest_start : step.dest_end])))
-    return tuple(found)
+        gone += "".join(one[step.src_start : step.src_end])
+        new += "".join(other[step.dest_start : step.dest_end])
+    return (*found, *_changed(gone, new))
+
+
+def _changed(gone: str, new: str) -> list[Piece]:
+    pieces = (Piece("gone", gone), Piece("new", new))
+    return [piece for piece in pieces if piece.text]
 
 
 def kept_share(pieces: tuple[Piece, ...]) -> float:

@@ -28,7 +28,7 @@ class Fragment:
 
     def _repr_html_(self) -> str:
         """It, in a style that changes nothing else of the notebook."""
-        return render("notebook.html", style=style(), body=self.html)
+        return str(render("notebook.html", style=style(), body=self.html))
 
 
 def fragment(name: str, text: str, **values: object) -> Fragment:

@@ -81,7 +81,7 @@ def render_report(run: Run, findings: Sequence[Finding] = ()) -> str:
     records = run.records
     last = run.steps[-1] if run.steps else None
     sample = [] if last is None else run[last].head(_LAST_CARDS).to_pylist()
-    return render(
+    page = render(
         "report.html",
         style=style(),
         run=run,
@@ -104,6 +104,7 @@ def render_report(run: Run, findings: Sequence[Finding] = ()) -> str:
         prompts=_prompts(run),
         recipe=redacted(run.recipe),
     )
+    return str(page)
 
 
 def _charts(run: Run, *names: str) -> list[Markup]:
