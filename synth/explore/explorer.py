@@ -52,7 +52,10 @@ class Explorer:
         self.run, self.flags = run, flags
         self.out = out or run.folder.sub(SELECTIONS)
         # Nothing is fetched, whatever a question asks for.
-        settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
         self._database = duckdb.connect(config=settings)
         self._lock = threading.RLock()
         self._tables: dict[str, StepTable] = {}
