@@ -103,7 +103,8 @@ def test_a_question_that_cannot_be_answered_gets_a_sentence(
 @pytest.mark.usefixtures("cache")
 def test_a_saved_selection_has_exactly_its_rows(server: Served) -> None:
     query = {"rows": "live", "positive": {"least": 0.6}}
-    rows, page = [], 0
+    rows: list[dict[str, Any]] = []
+    page = 0
     while (
         len(rows) < (answer := server.ask("rows", step="margin", query=query, page=page))["total"]
     ):

@@ -17,7 +17,8 @@ from synth.algorithms.grid import grid_row
 from synth.core.errors import SourceError
 from synth.core.rows import Table
 from synth.estimate import _rows_of
-from synth.inputs.readers import BATCH_ROWS, content_mark
+from synth.inputs.readers import content_mark
+from synth.inputs.records import BATCH_ROWS
 from synth.inputs.sources import SourceSpec
 from synth.inputs.tables import planned_schema, read_tables
 
