@@ -17,7 +17,7 @@ def histogram(
     title: str,
     of: str,
     values: Mapping[str, NDArray[np.float64]],
-    looked_at: tuple[int, int],
+    looked_at: tuple[int, int] | None,
     *,
     by_ratio: bool = False,
 ) -> list[Histogram]:
@@ -28,7 +28,8 @@ def histogram(
         title: Above the chart.
         of: What the values are.
         values: By kind. What is not finite is left out.
-        looked_at: How many rows they are from, and how many there are.
+        looked_at: How many rows they are from, and how many there are; None where it is said
+            elsewhere.
         by_ratio: Whether each class is so many times as wide as the one before it.
     """
     finite = {kind: one[np.isfinite(one)] for kind, one in values.items()}
@@ -42,7 +43,8 @@ def histogram(
         Series(f"{kind} (median {_short(float(np.median(one)))})", _counts(one, edges))
         for kind, one in finite.items()
     )
-    return [Histogram(name, title, of, tuple(edges.tolist()), series, sampled(*looked_at))]
+    told = "" if looked_at is None else sampled(*looked_at)
+    return [Histogram(name, title, of, tuple(edges.tolist()), series, told)]
 
 
 def sampled(number: int, total: int) -> str:

@@ -71,7 +71,7 @@ def speed(run: Run) -> list[Figure]:
                 Series("tokens read", tuple(one.prompt_tokens for one in used)),
                 Series("requests", tuple(one.requests for one in used)),
                 Series("reused", tuple(one.reused for one in used)),
-                Series("seconds", tuple(round(s, 1) for s in seconds)),
+                Series("seconds", tuple(seconds)),
             ),
             told="Seconds from the first request to the last reply; the start of engines is not in "
             "them.",

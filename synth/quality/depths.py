@@ -67,7 +67,7 @@ def depths(run: Run, kinds: list[Kind], encoder: str | None) -> Finding:
         "large.",
         ("texts", "number", "mean depth", "Q", "p", "mean cosine among them"),
         tuple(lines),
-        tuple(histogram("depth", "Depth among the texts of the source", "depth", found, (1, 1))),
+        tuple(histogram("depth", "Depth among the texts of the source", "depth", found, None)),
     )
 
 

@@ -117,7 +117,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     last = run.steps[-1] if run.steps else None
     found = [
         ("version", run.version),
-        ("finished", max((record.finished_at for record in records), default="")),
+        ("finished", _day(max((record.finished_at for record in records), default=""))),
         ("steps", f"{len(run.steps):,}"),
         ("rows read", f"{sum(r.rows_out for r in records if r.kind == 'source'):,}"),
         ("rows of the last step", "" if last is None else f"{len(run[last]):,} ({last})"),
@@ -128,6 +128,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("made with", ", ".join(sorted(_versions(records)))),
     ]
     return [(name, told) for name, told in found if told]
+
+
+def _day(moment: str) -> str:
+    """A time of the ledger as a reader wants it: ``2026-11-26 12:00 UTC``."""
+    return f"{moment[:10]} {moment[11:16]} UTC" if moment else ""
 
 
 def _requests(run: Run) -> str:
