@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from synth.algorithms.directions import principal_directions
 from synth.algorithms.neighbors import Neighbors, Vectors, top_k
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ def _directions(
         Directions, shape (dim, kept), and how far below the k-th best product in them the products
         of neighbours are, but for a part of those that may be missed.
     """
+    from synth.algorithms.directions import principal_directions
+
     spread = np.linspace(0, len(corpus) - 1, min(len(corpus), _LEARNED_FROM)).astype(np.int64)
     every = principal_directions(corpus[spread])
     k = truth.shape[1]

@@ -76,7 +76,7 @@ def test_another_site_is_allowed_nothing_by_a_header(server: Served) -> None:
 
 def test_at_an_open_address_names_are_refused_and_addresses_are_not(tmp_path: Path) -> None:
     run = open_run(build_run(tmp_path / "made" / "1", 10))
-    with served(run, host="0.0.0.0") as server:
+    with served(run, host="192.0.2.1") as server:
         assert server.post("run", Host=f"192.0.2.7:{server.port}").status_code == 200
         assert server.post("run", Host=f"evil.example:{server.port}").status_code == 421
         assert server.post("run", Host=f"192.0.2.7:{server.port}", Authorization="").is_error
