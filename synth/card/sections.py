@@ -75,7 +75,7 @@ def _what(run: RunInfo) -> str:
 def _sampling(run: RunInfo) -> str:
     """How often a trainer should take each configuration, where the recipe says so."""
     spec = run.recipe.card.sampling
-    if spec is None:
+    if spec is None or not set(spec.configs) <= set(run.configs):
         return ""
     sizes = {name: sum(run.configs[name].splits.values()) for name in spec.configs}
     groups = [(group.share, group.configs) for group in spec.groups.values()]
