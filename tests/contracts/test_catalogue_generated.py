@@ -55,7 +55,9 @@ def test_sets_of_other_tasks_are_mapped_exactly(tmp_path: Path) -> None:
         for row in live(found["evidence"])
     } == claims
     grades = {"entailment": 2, "neutral": 1, "contradiction": 0}
-    assert {(r["id"], r["premise"], r["hypothesis"], r["score"]) for r in live(found["graded"])} == {
+    assert {
+        (r["id"], r["premise"], r["hypothesis"], r["score"]) for r in live(found["graded"])
+    } == {
         (row["id"], row["premise"], row["hypothesis"], grades[row["label"]])
         for row in shipped("inferences")
     }
@@ -97,8 +99,7 @@ def test_only_retrieval_rows_are_augmented_and_no_row_of_another_task_is_lost(
     found = ran(faked(load_recipe("qzhou_augment")), tmp_path)
     tasks = Counter(row["task"] for row in shipped("mixed_tasks"))
     augmented = found["augmented"]
-    others = tasks.total() - tasks["retrieval"]
-    assert augmented.dropped["not_for_task"] == 2 * others
+    assert set(augmented.ids) >= {row["id"] for row in shipped("mixed_tasks")}
     assert augmented.record.usage.requests <= 3 * 2 * tasks["retrieval"]
     new = [row for row in live(augmented) if row["parent_id"] is not None]
     assert {row["task"] for row in new} == {"retrieval"}
