@@ -154,9 +154,7 @@ def test_a_row_of_another_task_is_not_asked_about() -> None:
     assert [ask.failure for ask in without] == [None, None, None]
 
 
-def test_a_row_of_another_task_goes_on_where_inputs_are_kept_and_drops_elsewhere() -> (
-    None
-):
+def test_a_row_of_another_task_goes_on_where_inputs_are_kept_and_drops_elsewhere() -> None:
     batch = table(text=["a"], task=["nli"])
     for keeps, reason in ((True, None), (False, NOT_FOR_TASK)):
         task = bound(TRIPLE, keep_inputs=keeps, n=2)
