@@ -27,8 +27,8 @@ from synth.replies import ReplyIndex, ReplyWriter
 from synth.runner.meter import Counts, MeterHandle, Stop
 from synth.runner.remote_llm import llm_of
 from synth.runner.tally import with_tally
-from synth.steps.ask import Answer, Ask
-from synth.steps.generate import NOT_FOR_TASK, Generation
+from synth.steps.ask import NOT_FOR_TASK, Answer, Ask
+from synth.steps.generate import Generation
 from synth.steps.reply import Parsed
 
 # How often an asker tells the meter what it has done, and hears whether to stop.

@@ -8,6 +8,9 @@ from synth.core.chat import Request, Sampling
 from synth.core.ids import derive_seed
 from synth.steps.reply import Parsed
 
+# Why a row is not asked about whose task the prompt is not for.
+NOT_FOR_TASK = "not_for_task"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:

@@ -18,14 +18,14 @@ from synth.core.prompt import SCORING, Axis, AxisName, Check, InLanguage, Prompt
 from synth.core.rows import Table
 from synth.core.step import Fields, Step
 from synth.steps import made, ranked, scored
-from synth.steps.ask import Answer, Ask, ModelCard
+from synth.steps.ask import NOT_FOR_TASK, Answer, Ask, ModelCard
 from synth.steps.checks import holds
 from synth.steps.reply import Parsed, arrow_type, columns_of, parse
 
 ANY = pa.null()
 PROVENANCE = pa.field("provenance", rows.PROVENANCE)
-# What tells of a row for which task it is, and why one is not asked about.
-TASK, NOT_FOR_TASK = "task", "not_for_task"
+# What tells of a row for which task it is.
+TASK = "task"
 # Of a request whose choices are weighed: one token tells.
 _CHOSEN = Sampling(temperature=0.0, max_tokens=1)
 

@@ -16,7 +16,7 @@ from synth.core.ids import canonical_json, content_id
 from synth.core.prompt import Prompt
 from synth.core.rows import Table
 from synth.core.step import Fields
-from synth.steps.ask import Answer, ModelCard
+from synth.steps.ask import NOT_FOR_TASK, Answer, ModelCard
 
 EDITS = pa.field("edits", rows.EDITS)
 POSITIVES = pa.field("positives", rows.POSITIVES)
@@ -167,7 +167,8 @@ def new_rows(
     """One new row for each item of each reply, beside or instead of the rows they come from.
 
     An input row whose replies all failed is dropped with the first reason; where another of its
-    replies was good, or where inputs are kept, the failed reply is a dropped row of its own.
+    replies was good, or where inputs are kept, the failed reply is a dropped row of its own. A row
+    that is kept and was not asked about, its task being another, just goes on.
     """
     parents = _parents(batch)
     reasons: list[str | None] = [None] * len(parents)
@@ -180,7 +181,7 @@ def new_rows(
             reasons[at] = group[0].parsed.failure
         if lost or keep_inputs:
             carried.append(at)
-        for answer in [] if lost else group:
+        for answer in [] if lost or group[0].ask.failure == NOT_FOR_TASK else group:
             fresh.extend(_NewRow(at, values) for values in _values(answer, parents[at], maker))
     return _assemble(batch, adds, carried, reasons, fresh)
 

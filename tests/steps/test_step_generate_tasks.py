@@ -21,8 +21,9 @@ from synth.inputs.prompts import load_prompt, parse_prompt
 from synth.inputs.shipped import shipped_names
 from synth.plan.checks import check_prompt
 from synth.steps import Generate
-from synth.steps.ask import Answer, ModelCard
-from synth.steps.generate import NOT_FOR_TASK, Generation
+from synth.steps.ask import NOT_FOR_TASK, Answer, ModelCard
+from synth.steps.generate import Generation
+from synth.steps.reply import Parsed
 
 SPOKEN = """\
 ---
@@ -151,6 +152,15 @@ def test_a_row_of_another_task_is_not_asked_about() -> None:
     assert asks[1].request is None
     without = bound(TRIPLE).ask(rows_of.drop_columns(["task"]))
     assert [ask.failure for ask in without] == [None, None, None]
+
+
+def test_a_row_of_another_task_goes_on_where_inputs_are_kept_and_drops_elsewhere() -> None:
+    batch = table(text=["a"], task=["nli"])
+    for keeps, reason in ((True, None), (False, NOT_FOR_TASK)):
+        task = bound(TRIPLE, keep_inputs=keeps, n=2)
+        answers = [Answer(ask, Parsed(failure=ask.failure)) for ask in task.ask(batch)]
+        (row,) = task.read(batch, answers).rows.to_pylist()
+        assert (row["id"], row["drop_reason"]) == ("d0", reason)
 
 
 # What may be done to rows of a task (QZhou-Embedding): paraphrase all, augment retrieval alone,
