@@ -192,7 +192,7 @@ class StepTable:
             if pa.types.is_string(kind) and name not in _NO_WORDS
         ]
         texts = f"[{', '.join(own)}]"
-        for name in ("positives", "negatives"):
+        for name in ("positives", "negatives", "rejected_negatives"):
             if name in self._fields:
                 entries = f"list_transform(coalesce({name}, []), lambda one: one.text)"
                 texts = f"list_concat({texts}, {entries})"

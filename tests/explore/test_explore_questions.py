@@ -43,7 +43,8 @@ def scores(rows: Table, column: str) -> NDArray[np.float64]:
 
 
 def every_text(row: dict[str, Any]) -> str:
-    entries = [one["text"] for name in ("positives", "negatives") for one in row[name]]
+    lists = ("positives", "negatives", "rejected_negatives")
+    entries = [one["text"] for name in lists for one in row[name]]
     return "\n".join([row["id"], row["query"], row["text"], *entries]).lower()
 
 
