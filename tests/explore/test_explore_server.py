@@ -11,7 +11,7 @@ import httpx2
 import orjson
 import pytest
 from explore_run import build_run
-from serving import TOKEN, Served, served
+from explore_serving import TOKEN, Served, served
 from typer.testing import CliRunner
 
 import synth.explore
