@@ -51,7 +51,11 @@ def build_run(folder: Path, count: int, seed: int = 0, part_rows: int = 16_384) 
     for name, (kind, reads, table, made) in steps.items():
         parts = [table.slice(at, part_rows) for at in range(0, table.num_rows, part_rows)]
         _write(Folder(str(folder / name)), name[3:], kind, reads, parts, made)
-    told = {"name": folder.parent.name, "version": folder.name, "recipe": "name: made\n"}
+    told: dict[str, Any] = {
+        "name": folder.parent.name,
+        "version": folder.name,
+        "recipe": "name: made\n",
+    }
     told |= {"limit": None, "steps": list(steps), "prompts": {}}
     (folder / "_run.json").write_bytes(orjson.dumps(told))
     return folder

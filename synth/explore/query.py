@@ -91,7 +91,8 @@ class Query(_Closed):
             names: What the tables are called.
             flagged: The ids of flagged rows.
         """
-        parts, values = ["true"], []
+        parts: list[str] = ["true"]
+        values: list[Any] = []
         if self.rows != "all":
             parts.append(f"reason is {'' if self.rows == 'live' else 'not '}null")
         if self.reason is not None:

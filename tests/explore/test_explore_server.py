@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import datasets
 import httpx2
@@ -103,7 +104,8 @@ def test_a_question_that_cannot_be_answered_gets_a_sentence(
 @pytest.mark.usefixtures("cache")
 def test_a_saved_selection_has_exactly_its_rows(server: Served) -> None:
     query = {"rows": "live", "positive": {"least": 0.6}}
-    rows, page = [], 0
+    rows: list[dict[str, Any]] = []
+    page = 0
     while (
         len(rows) < (answer := server.ask("rows", step="margin", query=query, page=page))["total"]
     ):

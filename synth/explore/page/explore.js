@@ -40,7 +40,7 @@ async function showRows() {
   const shown = NUMBERS.filter((name) => found.rows.some((row) => row[name] !== null));
   heads(shown);
   by("body").replaceChildren(...found.rows.map((row) => line(row, shown)));
-  if (!found.rows.length) by("body").append(el("tr", {}, el("td", { colspan: 3 }, "No row is like that.")));
+  if (!found.rows.length) by("body").append(el("tr", {}, el("td", { colspan: 2 }, "No row is like that.")));
   performance.measure("rows", { start: started });
   changed("total");
 }
@@ -54,7 +54,7 @@ function heads(shown) {
   };
   by("heads").replaceChildren(
     el("th", { scope: "col" }, el("span", { class: "unseen" }, "flag")), sorter("row", "id"),
-    el("th", { scope: "col" }, "state"), ...shown.map((name) => sorter(name, name)));
+    ...shown.map((name) => sorter(name, name)));
 }
 
 // Once up, once down, and then as the step has them.
@@ -83,8 +83,7 @@ function line(row, shown) {
     el("td", { class: "what" },
       el("button", { type: "button", onclick: () => openRow(row.n) }, el("span", { class: "clip text" }, row.title || row.id)),
       row.passage ? el("p", { class: "clip text" }, row.passage) : null,
-      el("p", { class: "id text" }, row.id)),
-    el("td", { class: "tag" }, row.reason ? el("span", { class: "badge dropped" }, row.reason) : el("span", { class: "badge kept" }, "kept")),
+      el("p", { class: "id text" }, row.reason ? el("span", { class: "badge dropped" }, row.reason) : el("span", { class: "badge kept" }, "kept"), ` ${row.id}`)),
     ...shown.map((name) => el("td", { class: "num", "data-name": row[name] === null ? null : name }, told_(name))));
 }
 
