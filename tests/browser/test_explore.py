@@ -263,7 +263,9 @@ def test_the_nearest_rows_and_the_lineage_of_a_row_open(opened: Opened) -> None:
     for by in reversed(page.locator("#near-by option").all_inner_texts()):
         page.select_option("#near-by", by)
         page.click("#near")
-        page.wait_for_selector(".near li")
+        page.wait_for_function(
+            "() => !document.querySelector('.near').textContent.includes('Looking')"
+        )
     page.click("#why")
     page.wait_for_selector("#lineage .tree li")
     assert "source read" in page.inner_text("#lineage")
