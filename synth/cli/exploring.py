@@ -46,7 +46,8 @@ def explore(
             if file is None
             else Flags(Folder(str(file.parent)), file.name)
         )
-        explorer = Explorer(opened, kept, None if out is None else Folder(out))
+        target = None if out is None else Folder(str(Path(out).absolute()))
+        explorer = Explorer(opened, kept, target)
         explorer.table(opened.steps[-1])
         listening, token = listen(host, port), secrets.token_urlsafe(24)
         if not is_loopback(host):

@@ -51,7 +51,8 @@ class Explorer:
         if not run.steps:
             raise SynthError(f"run {run.name} has no finished step yet; `synth run` makes some")
         self.run, self.flags = run, flags
-        self.out = out or run.folder.sub(SELECTIONS)
+        # Absolute, since a recipe counts a relative path from its own folder.
+        self.out = out or Folder(run.folder.root).sub(SELECTIONS)
         # Nothing is fetched, whatever a question asks for.
         self._database = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +171,24 @@ def test_nothing_selected_is_said_and_nothing_is_written(server: Served) -> None
         )
         assert "no row is selected" in reply.json()["error"]
     assert not server.explorer.out.exists()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_command_says_where_the_page_is_and_ends_by_ctrl_c(tmp_path: Path, host: str) -> None:
+    path = build_run(tmp_path / "made" / "1", 10)
+    code = "from synth.cli import main; main()"
+    command = [sys.executable, "-c", code, "explore", str(path), "--no-browser", "--host", host]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        told = [
+            line.strip() for line in iter(process.stdout.readline, "Ctrl-C ends it; flags stay.\n")
+        ]
+        address, token = told[-1].removeprefix("made 1 is at ").split("#")
+        assert ("Warning: whoever reaches" in told[0]) == (host != "127.0.0.1")
+        asked = httpx2.post(f"{address}api/run", headers={"Authorization": f"Bearer {token}"})
+        assert asked.json()["name"] == "made"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) in (0, 130)
 
 
 def test_a_port_that_is_taken_is_said(server: Served) -> None:
