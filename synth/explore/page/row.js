@@ -26,6 +26,7 @@ function show() {
   const rest = Object.entries(row).filter(([name, value]) => value !== null && value !== ""
     && !["id", "drop_reason", ...MAIN, ...LISTS.map(([list]) => list)].includes(name));
   by("row").replaceChildren(
+    el("a", { class: "back", href: "#rows" }, "Back to the rows"),
     el("div", { class: "bar" },
       el("h2", { class: "text" }, row.id),
       row.drop_reason ? el("span", { class: "badge dropped" }, row.drop_reason) : el("span", { class: "badge kept" }, "kept")),
