@@ -42,7 +42,7 @@ class Served:
         sent = {"Authorization": f"Bearer {TOKEN}"} | headers
         return httpx2.post(f"{self.url}api/{what}", json=data or {}, headers=sent, timeout=60)
 
-    def ask(self, what: str, /, **data: Any) -> Any:  # noqa: ANN401  (any answer)
+    def ask(self, what: str, /, **data: object) -> Any:  # noqa: ANN401  (any JSON)
         """What the server answers, which is no error."""
         reply = self.post(what, data)
         assert reply.status_code == 200, reply.text

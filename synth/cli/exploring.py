@@ -46,14 +46,15 @@ def explore(
             if file is None
             else Flags(Folder(str(file.parent)), file.name)
         )
-        explorer = Explorer(opened, kept, None if out is None else Folder(out))
+        target = None if out is None else Folder(str(Path(out).absolute()))
+        explorer = Explorer(opened, kept, target)
         explorer.table(opened.steps[-1])
-        listening, token = listen(host, port), secrets.token_urlsafe(24)
         if not is_loopback(host):
             console.print(
                 f"Warning: whoever reaches {host} and has the address below can read this run and "
                 "write selections into it; it is not encrypted."
             )
+        listening, token = listen(host, port), secrets.token_urlsafe(24)
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listening.getsockname()[1]}/#{token}"
         console.print(f"{opened.name} {opened.version} is at {address}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
@@ -27,7 +28,7 @@ PAGE_ROWS = 50
 # Colours that the map tells apart; what is rarer is one more.
 _COLORS = 7
 NEAR_ROWS = 12
-_OTHERS = "all others"
+_OTHERS, _KEPT = "all others", "kept"
 
 Color = Literal["reason", "origin", "model"]
 Row = dict[str, Any]
@@ -50,7 +51,8 @@ class Explorer:
         if not run.steps:
             raise SynthError(f"run {run.name} has no finished step yet; `synth run` makes some")
         self.run, self.flags = run, flags
-        self.out = out or run.folder.sub(SELECTIONS)
+        # Absolute, since a recipe counts a relative path from its own folder.
+        self.out = out or Folder(run.folder.root).sub(SELECTIONS)
         # Nothing is fetched, whatever a question asks for.
         settings: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": "false",
@@ -150,12 +152,10 @@ class Explorer:
         total, found = self.table(step).points(
             query, names, self._flagged(query), self._map(step, vector), color, MAP_ROWS
         )
-        values = ["live" if color == "reason" else "none"]
-        values = [value or values[0] for value in found["color"].to_pylist()]
-        counts = dict(zip(*np.unique(values, return_counts=True), strict=True)) if values else {}
-        common = [str(one) for one in sorted(counts, key=lambda one: (-counts[one], one))]
-        if color == "reason" and "live" in common:
-            common = ["live", *(one for one in common if one != "live")]
+        missing = _KEPT if color == "reason" else "none"
+        values = [value or missing for value in found["color"].to_pylist()]
+        # The most frequent are told apart; rows that go on are the first of them.
+        common = [name for name, _ in sorted(Counter(values).items(), key=_most_first)]
         shown = common[:_COLORS]
         number = {name: at for at, name in enumerate(shown)}
         return {
@@ -223,6 +223,11 @@ class Explorer:
                 self._database.execute(f"create table {name} as select * from places")
                 self._maps[step, vector] = name
             return self._maps[step, vector]
+
+
+def _most_first(counted: tuple[str, int]) -> tuple[bool, int, str]:
+    name, count = counted
+    return name != _KEPT, -count, name
 
 
 def _told(query: Query) -> str:

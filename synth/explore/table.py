@@ -70,12 +70,13 @@ class StepTable:
         where, values = self._where(query, names, flagged)
         column, falls = order
         sort = f"{column} {'desc' if falls else 'asc'} nulls last, n"
-        sql = f"from {self.names.rows} where {where}"
-        (total,) = self._ask(f"select count(*) {sql}", values).fetchall()[0]
-        found = self._ask(
-            f"select {_SHOWN} {sql} order by {sort} limit ? offset ?", [*values, at[1], at[0]]
-        )
-        return int(total), _dicts(found)
+        # The places of all, so that a search is made once for their number and for the page.
+        places = self._arrow(
+            f"select n from {self.names.rows} where {where} order by {sort}", values
+        ).column("n")
+        wanted = places.slice(*at).to_pylist()
+        shown = self.at(wanted)
+        return len(places), [shown[one] for one in wanted]
 
     def matching(self, query: Query, names: Names, flagged: list[str]) -> pa.Table:
         """Place and id of every row, in their order."""

@@ -177,10 +177,10 @@ def test_a_rectangle_of_the_map_selects_the_rows_that_are_in_it(explorer: Explor
 
 def test_colours_of_the_map_are_values_of_its_rows(explorer: Explorer, rows: Table) -> None:
     points = explorer.points("margin", "embedding_query", Query(), "reason")
-    assert points["names"][0] == "live"
+    assert points["names"][0] == "kept"
     reasons = rows["drop_reason"].to_pylist()
     told = [points["names"][at] for at in points["color"]]
-    assert told == [reasons[n] or "live" for n in points["n"]]
+    assert told == [reasons[n] or "kept" for n in points["n"]]
 
 
 def test_the_plane_of_a_map_is_where_vectors_differ_most() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +171,32 @@ def test_nothing_selected_is_said_and_nothing_is_written(server: Served) -> None
         )
         assert "no row is selected" in reply.json()["error"]
     assert not server.explorer.out.exists()
+
+
+def test_the_command_says_where_the_page_is_and_ends_by_ctrl_c(tmp_path: Path) -> None:
+    path = build_run(tmp_path / "made" / "1", 10)
+    code = "from synth.cli import main; main()"
+    command = [sys.executable, "-c", code, "explore", str(path), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        told = [
+            line.strip() for line in iter(process.stdout.readline, "Ctrl-C ends it; flags stay.\n")
+        ]
+        address, token = told[-1].removeprefix("made 1 is at ").split("#")
+        assert len(told) == 1
+        asked = httpx2.post(f"{address}api/run", headers={"Authorization": f"Bearer {token}"})
+        assert asked.json()["name"] == "made"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) in (0, 130)
+
+
+def test_an_address_that_others_reach_is_warned_of(tmp_path: Path) -> None:
+    path = build_run(tmp_path / "made" / "1", 10)
+    # An address of no machine, so that nothing listens.
+    command = ["explore", str(path), "--no-browser", "--host", "192.0.2.1"]
+    result = CliRunner().invoke(app, command)
+    assert "Warning: whoever reaches 192.0.2.1" in result.stdout
+    assert "cannot listen at 192.0.2.1" in result.stderr
 
 
 def test_a_port_that_is_taken_is_said(server: Served) -> None:

@@ -1,9 +1,9 @@
 // Elements and texts. A text of a row only ever becomes a text node: nothing in it is markup.
 
-// Characters that show nothing, or that change how others are shown, as signs one can see.
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
+// Characters that show nothing, or that change how others are shown, as their code.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
 export const seen = (text) => String(text).replace(UNSEEN, (one) =>
-  one === "\u007f" ? "\u2421" : String.fromCharCode(0x2400 + one.charCodeAt(0)));
+  `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 // An element; a property that starts with "on" is a listener, others are attributes.
 export function el(tag, properties = {}, ...children) {

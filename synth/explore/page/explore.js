@@ -8,10 +8,7 @@ import { changed, flagOf, on, setFlag, state } from "./state.js";
 
 const RANGES = ["positive", "negative", "length"];
 const CHOICES = ["reason", "origin", "model", "prompt"];
-const COLUMNS = [
-  ["", null], ["row", "id"], ["state", null], ["positive", "positive"], ["negative", "negative"],
-  ["margin", "margin"], ["length", "length"],
-];
+const NUMBERS = ["positive", "negative", "margin", "length"];
 
 function query() {
   const found = { text: by("text").value, rows: document.querySelector("[name=rows]:checked").value };
@@ -39,23 +36,25 @@ async function showRows() {
   by("page-told").textContent = `${number(page + 1)} of ${number(pages)}`;
   by("page-before").disabled = page === 0;
   by("page-after").disabled = page + 1 >= pages;
-  by("body").replaceChildren(...found.rows.map(line));
-  if (!found.rows.length) by("body").append(el("tr", {}, el("td", { colspan: COLUMNS.length }, "No row is like that.")));
-  heads(found.rows);
+  // Columns without a number in any row are not shown.
+  const shown = NUMBERS.filter((name) => found.rows.some((row) => row[name] !== null));
+  heads(shown);
+  by("body").replaceChildren(...found.rows.map((row) => line(row, shown)));
+  if (!found.rows.length) by("body").append(el("tr", {}, el("td", { colspan: 2 }, "No row is like that.")));
   performance.measure("rows", { start: started });
   changed("total");
 }
 
-// Columns without a number in any row are not shown.
-function heads(rows) {
-  const shown = COLUMNS.filter(([, name]) => name === null || name === "id" || !RANGES.concat("margin").includes(name) || rows.some((row) => row[name] !== null));
-  by("heads").replaceChildren(...shown.map(([title, name]) => {
-    if (name === null) return el("th", { scope: "col" }, title || el("span", { class: "unseen" }, "flag"));
+function heads(shown) {
+  const sorter = (title, name) => {
     const sorted = state.sort === name ? (state.falls ? "descending" : "ascending") : null;
     const sign = sorted ? (state.falls ? " ▾" : " ▴") : "";
     return el("th", { scope: "col", class: name === "id" ? null : "num", "aria-sort": sorted },
       el("button", { type: "button", onclick: () => sortBy(name) }, `${title}${sign}`));
-  }));
+  };
+  by("heads").replaceChildren(
+    el("th", { scope: "col" }, el("span", { class: "unseen" }, "flag")), sorter("row", "id"),
+    ...shown.map((name) => sorter(name, name)));
 }
 
 // Once up, once down, and then as the step has them.
@@ -77,16 +76,15 @@ function flagButton(row) {
   }, "⚑");
 }
 
-function line(row) {
-  const cell = (name) => row[name] === null ? null : el("td", { class: "num", "data-name": name }, name === "length" ? number(row[name]) : score(row[name]));
+function line(row, shown) {
+  const told_ = (name) => (name === "length" ? number(row[name]) : score(row[name]));
   return el("tr", { "data-n": row.n, "data-id": row.id, class: row.n === state.open?.n ? "open" : null },
     el("td", { class: "flag" }, flagButton(row)),
     el("td", { class: "what" },
       el("button", { type: "button", onclick: () => openRow(row.n) }, el("span", { class: "clip text" }, row.title || row.id)),
       row.passage ? el("p", { class: "clip text" }, row.passage) : null,
-      el("p", {}, row.id)),
-    el("td", { class: "tag" }, row.reason ? el("span", { class: "badge dropped" }, row.reason) : el("span", { class: "badge kept" }, "kept")),
-    ...["positive", "negative", "margin", "length"].map((name) => cell(name)));
+      el("p", { class: "id text" }, row.reason ? el("span", { class: "badge dropped" }, row.reason) : el("span", { class: "badge kept" }, "kept"), ` ${row.id}`)),
+    ...shown.map((name) => el("td", { class: "num", "data-name": row[name] === null ? null : name }, told_(name))));
 }
 
 function filtered() {

@@ -41,7 +41,7 @@ function draw() {
   canvas.height = height * ratio;
   const pen = canvas.getContext("2d");
   const { x, y } = scales();
-  const dot = points.n.length > 10000 ? 1.6 : 3;
+  const dot = points.n.length > 10000 ? 1.6 : points.n.length > 1000 ? 3 : 6;
   pen.scale(ratio, ratio);
   pen.globalAlpha = points.n.length > 10000 ? 0.65 : 0.8;
   // The first colour is the most frequent: it is drawn first, so that it hides no other.

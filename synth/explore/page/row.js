@@ -26,6 +26,7 @@ function show() {
   const rest = Object.entries(row).filter(([name, value]) => value !== null && value !== ""
     && !["id", "drop_reason", ...MAIN, ...LISTS.map(([list]) => list)].includes(name));
   by("row").replaceChildren(
+    el("a", { class: "back", href: "#rows" }, "Back to the rows"),
     el("div", { class: "bar" },
       el("h2", { class: "text" }, row.id),
       row.drop_reason ? el("span", { class: "badge dropped" }, row.drop_reason) : el("span", { class: "badge kept" }, "kept")),
@@ -79,9 +80,13 @@ function nearPart(row) {
   const choice = el("select", { id: "near-by", "aria-label": "Compare by" });
   fillSelect(choice, state.facets.near.map((one) => [one, one]));
   const list = el("ol", { class: "near", "aria-live": "polite" });
+  let asked = 0;
   const find = async () => {
+    const mine = ++asked;
+    list.replaceChildren(el("li", {}, el("span"), "Looking …"));
     const found = await told(() => ask("near", { step: state.step, n: state.open.n, by: choice.value }));
-    if (!found) return;
+    // A slower answer to an older question is of no use.
+    if (!found || mine !== asked) return;
     list.replaceChildren(...found.map((one) => el("li", {},
       el("span", {}, score(one.score)),
       el("span", {},
