@@ -24,7 +24,7 @@ def table(
     lines: Iterable[Sequence[str]],
     numbers: Collection[str] = (),
     *,
-    seen: bool = False,
+    kind: str = "plain",
 ) -> Markup:
     """A table whose first column names its lines.
 
@@ -33,11 +33,11 @@ def table(
         head: Names of the columns.
         lines: Their values.
         numbers: Columns that are set to the right.
-        seen: Whether the caption is seen, and not read aloud alone.
+        kind: ``plain``, or ``ledger``, whose words are never broken.
     """
     return render(
-        "table.html", caption=caption, head=head, lines=list(lines), numbers=numbers, seen=seen,
-        kind="plain",
+        "table.html", caption=caption, head=head, lines=list(lines), numbers=numbers,
+        kind=kind,
     )  # fmt: skip
 
 
@@ -55,7 +55,8 @@ def ledger(records: Sequence[StepRecord]) -> Markup:
         ]
         for record in records
     ]
-    return table("Ledger: in + made = out + replaced + dropped", head, lines, (*_COUNTS, "seconds"))
+    caption = "Ledger: in + made = out + replaced + dropped"
+    return table(caption, head, lines, (*_COUNTS, "seconds"), kind="ledger")
 
 
 def reasons(record: StepRecord) -> list[tuple[str, int]]:
