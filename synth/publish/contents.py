@@ -9,20 +9,20 @@ from typing import Any
 
 import orjson
 
-from synth.card import addressed
+from synth.card import addressed, with_quality
 from synth.core.errors import PublishError
 from synth.export import file_sets, metadata_files
 from synth.export.layout import FileSet
 from synth.formats import ExportSpec
 from synth.manifest import StepRecord
 from synth.publish.pieces import Piece
+from synth.quality import quality
 from synth.recipe import Recipe, parse_recipe
 from synth.redact import redacted
+from synth.report import REPORT, render_report
 from synth.view import RUN_FILE, Run, open_run
 
-CARD, RECIPE, LEDGER, REPORT, PROMPTS = (
-    "README.md", "recipe.yaml", "ledger.json", "report.html", "prompts"
-)  # fmt: skip
+CARD, RECIPE, LEDGER, PROMPTS = "README.md", "recipe.yaml", "ledger.json", "prompts"
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,15 @@ def contents(asked: ToPublish, repo: str) -> tuple[Piece, ...]:
     """
     root = asked.root
     card = (root / CARD).read_text(encoding="utf-8") if (root / CARD).is_file() else ""
+    measured = quality(asked.run)
+    tables = [(one.title, one.told, [one.head, *one.lines]) for one in measured if one.lines]
     made = {
-        CARD: addressed(card, repo).encode(),
+        CARD: with_quality(addressed(card, repo), tables).encode(),
+        REPORT: render_report(asked.run, measured, kept_only=True).encode(),
         RECIPE: redacted(asked.run.recipe).encode(),
         **{f"{PROMPTS}/{name}.md": text.encode() for name, text in asked.prompts.items()},
     }
-    files = sorted({*_data_files(asked), *([REPORT] if (root / REPORT).is_file() else [])})
+    files = sorted(set(_data_files(asked)))
     paths = sorted([*made, *files, LEDGER])
     made[LEDGER] = _ledger(asked, paths)
     return (

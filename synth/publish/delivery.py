@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from synth.publish.contents import CARD, LEDGER, PROMPTS, RECIPE, REPORT
+from synth.publish.contents import CARD, LEDGER, PROMPTS, RECIPE
 from synth.publish.pieces import Piece
+from synth.report import REPORT
 
 _WHOLE = (CARD, RECIPE, LEDGER, REPORT)
 _FOLDERS = ("data/", f"{PROMPTS}/")
@@ -82,9 +83,14 @@ def overwritten(pieces: Sequence[Piece], there: RemoteFiles) -> list[str]:
 
 
 def differences(pieces: Sequence[Piece], there: RemoteFiles) -> list[str]:
-    """How the files of a version differ from those published under its tag, one phrase each."""
+    """How a version differs from that published under its tag, one phrase for each file.
+
+    Card and report are pages about it, which another version of synth words otherwise.
+    """
     told = []
     for piece in _changed(pieces, there):
+        if piece.path in (CARD, REPORT):
+            continue
         old = there.get(piece.path)
         if old is None:
             told.append(f"{piece.path} is new")

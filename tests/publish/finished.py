@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,8 @@ def _finish(run: RunFolder, table: PlannedSource | PlannedStep, made: list[dict[
     batch = _table(table, made)
     own = run.step(table)
     own.make()
+    dropped = Counter(one for one in batch["drop_reason"].to_pylist() if one)
+    live = len(made) - dropped.total()
     pq.write_table(batch, own.path("part-00000.parquet"))
     record = StepRecord(
         name=table.name,
@@ -102,8 +105,9 @@ def _finish(run: RunFolder, table: PlannedSource | PlannedStep, made: list[dict[
         fingerprint=table.fingerprint,
         ingredients=table.ingredients,
         rows_in=len(made),
-        rows_out=len(made),
-        parts=(Part(file="part-00000.parquet", rows=len(made), live=len(made)),),
+        rows_out=live,
+        dropped=dict(dropped),
+        parts=(Part(file="part-00000.parquet", rows=len(made), live=live),),
         finished_at=now(),
     )
     write_record(own, record)

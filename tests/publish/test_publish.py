@@ -53,7 +53,7 @@ def test_a_run_becomes_a_private_dataset_with_a_tag_in_one_commit(run: Path, hub
     for path in (run / "data").rglob("*.parquet"):
         assert there[str(path.relative_to(run))] == path.read_bytes()
     assert set(there) - {path for path in there if path.startswith("data/")} == {
-        ".gitattributes", "README.md", "recipe.yaml", "ledger.json", "prompts/note.md",
+        ".gitattributes", "README.md", "recipe.yaml", "ledger.json", "prompts/note.md", "report.html",
     }  # fmt: skip
     assert b'load_dataset("org/cats")' in there["README.md"]
 
@@ -69,6 +69,33 @@ def test_publishing_twice_sends_nothing_and_changes_nothing(run: Path, hub: Stan
     assert hub.writes == []
     assert hub.repos[REPO].commits == commits
     assert hub.uploaded == sent
+
+
+def test_card_and_report_of_another_version_of_synth_change_no_dataset(
+    run: Path, hub: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(run, REPO)
+    monkeypatch.setattr("synth.publish.contents.render_report", lambda *_, **__: "worded otherwise")
+    monkeypatch.setattr("synth.publish.contents.with_quality", lambda card, _: card + "more\n")
+    assert publish(run, REPO).unchanged
+
+
+def test_the_report_shows_no_row_that_was_dropped_and_the_card_what_it_measures(
+    tmp_path: Path, hub: StandIn
+) -> None:
+    made = rows()
+    made[3] = {**made[3], "note": "a secret of somebody", "drop_reason": "check_secret"}
+    made[5]["negatives"][0]["origin"] = "generated:off_answer"
+    publish(finished(tmp_path, made=made), REPO)
+    there = hub.repos[REPO].files()
+    assert b"a secret of somebody" not in there["report.html"]
+    assert b"check_secret" in there["report.html"]
+    assert b"a note on 4" in there["report.html"]
+    card = there["README.md"].decode()
+    sections = [line for line in card.splitlines() if line.startswith("## ")]
+    assert sections.count("## Quality") == 1
+    assert sections.index("## Quality") < sections.index("## Prompts")
+    assert "### Languages" in card
 
 
 def test_an_interrupted_upload_goes_on_with_what_is_missing(run: Path, hub: StandIn) -> None:
