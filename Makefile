@@ -21,8 +21,10 @@ $(STAMP): requirements/cpu.txt pyproject.toml
 quickstart: setup
 	$(BIN)/synth run recipes/quickstart.yaml
 
+# Two at a time: tests that run recipes wait for Ray more than they compute. A file stays together,
+# for the runs that its tests share.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Chromium is a package of the system: where it is missing, `make test` skips what needs it.
 browser: setup

@@ -114,7 +114,13 @@ class DedupIndex:
             yield self._open(path).read(columns)
 
     def _open(self, path: str) -> pq.ParquetFile:
-        found = pq.ParquetFile(self.folder.fs.open(path, "rb"))
+        try:
+            found = pq.ParquetFile(self.folder.fs.open(path, "rb"))
+        except (pa.ArrowException, OSError) as error:
+            raise StorageError(
+                f"{path} is no file of an index, or only a part of one: {error}; remove it and "
+                "run `synth dedup-index` again, which adds the texts that are missing"
+            ) from error
         if self.column.name not in found.schema_arrow.names:
             has = [name for name in found.schema_arrow.names if name.startswith("minhash_")]
             raise StorageError(
@@ -153,7 +159,7 @@ def build_index(index: DedupIndex, source: SourceSpec) -> Added:
         source: Has the texts in its column `text`.
 
     Raises:
-        SourceError: If the source cannot be read.
+        SourceError: If the source cannot be read, or no record of it has a text.
         StorageError: If the index has other settings, or cannot be written.
     """
     seen, texts, known, unusable = index.ids(), 0, 0, 0
@@ -169,7 +175,13 @@ def build_index(index: DedupIndex, source: SourceSpec) -> Added:
         if sum(one.num_rows for one in waiting) >= _PART_TEXTS:
             texts += _written(index, waiting)
             waiting = []
-    return Added(texts + _written(index, waiting), known, unusable)
+    added = Added(texts + _written(index, waiting), known, unusable)
+    if unusable and not added.texts and not known:
+        raise SourceError(
+            f"none of {unusable:,} records has a text in the field {source.columns['text']!r}: it "
+            "is missing, empty or no text in all of them; name the field that has it (--column)"
+        )
+    return added
 
 
 def _written(index: DedupIndex, tables: list[Table]) -> int:

@@ -61,6 +61,32 @@ def test_other_settings_are_another_index(corpus: Path, tmp_path: Path) -> None:
         build_index(DedupIndex(folder, ngram=7, unit="char"), source_at(str(corpus), "text", "id"))
 
 
+@pytest.mark.parametrize("left", [0, 1_000])
+def test_a_damaged_file_of_an_index_is_named_with_what_to_do(
+    left: int, corpus: Path, tmp_path: Path
+) -> None:
+    index = DedupIndex(Folder(str(tmp_path / "index")))
+    source = source_at(str(corpus), "text", "id")
+    build_index(index, source)
+    (damaged,) = (tmp_path / "index").glob("*.parquet")
+    damaged.write_bytes(damaged.read_bytes()[:left])
+    with pytest.raises(StorageError, match="remove it and run `synth dedup-index` again") as caught:
+        build_index(index, source)
+    assert damaged.name in str(caught.value)
+    damaged.unlink()
+    assert build_index(index, source) == Added(3, 0, 1)
+
+
+def test_a_field_without_any_text_is_an_error_and_not_an_empty_index(
+    corpus: Path, tmp_path: Path
+) -> None:
+    corpus.write_text(json.dumps({"id": "a", "text": "", "n": 1}) + "\n")
+    index = DedupIndex(Folder(str(tmp_path / "index")))
+    for field in ("n", "text"):
+        with pytest.raises(SourceError, match=f"has a text in the field '{field}'"):
+            build_index(index, source_at(str(corpus), field, "id"))
+
+
 def test_a_path_means_what_lies_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no Parquet, JSON Lines or text file"):
         source_at(str(tmp_path), "text", None)

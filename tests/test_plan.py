@@ -239,12 +239,31 @@ WRONG: dict[str, tuple[Change, str]] = {
         then(kind="consistency_filter", corpus="dosc", retrievers=[{"kind": "bm25"}]),
         "step 3 (consistency_filter): `corpus` names 'dosc', which is no step or source before it",
     ),
+    "a number that says which copy stays": (
+        at(1, keep="max:text"),
+        "step 1 (docs): keep: max:text needs a column of numbers, but in 'source' 'text' is text",
+    ),
+    "rows compared with themselves": (
+        then(kind="exact_dedup", against="source", **{"from": "docs"}),
+        "step 3 (exact_dedup): `against` names 'source', from which its own rows come, so that "
+        "each would repeat itself and drop",
+    ),
+    "an evaluation set that is the corpus": (
+        then(kind="decontaminate", against="docs", **{"from": "docs"}),
+        "step 3 (decontaminate): `against` names 'docs', from which its own rows come",
+    ),
     "queries to sample for": (
         then(kind="downsample_corpus", queries="quries", retrievers=[{"kind": "bm25"}]),
         "step 3 (downsample_corpus): `queries` names 'quries', which is no step or source before "
         "it; did you mean 'queries'?",
     ),
 }  # fmt: skip
+
+
+def test_written_rows_may_be_compared_with_those_that_they_are_written_from(folder: Path) -> None:
+    against = {"kind": "minhash_dedup", "against": "docs", "against_column": "text"}
+    assert planned(folder, then(column="query", **against)).steps[-1].reads == "queries"
+    assert planned(folder, then(column="text", **against)).steps[-1].reads == "queries"
 
 
 @pytest.mark.parametrize("what", WRONG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Literal
 
 import numpy as np
@@ -25,10 +26,10 @@ def visiting_order(
 
     Args:
         texts: Arrow strings in the order of their ids.
-        keep: ``first`` visits them as they come, ``longest`` by falling length in characters,
+        keep: ``first`` visits them as they come, ``longest`` by falling length (`lengths`),
             ``max`` by falling number; equals stay as they come, and what has no length or number
             comes last.
-        numbers: One for each text, for ``max``; not a number where there is none.
+        numbers: One for each text, for ``max``, as `falling` takes them.
 
     Raises:
         ValueError: If ``max`` has no numbers, or not one for each text.
@@ -43,16 +44,30 @@ def visiting_order(
 
 
 def falling(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Indices by falling number; equals stay as they come, what is not a number comes last."""
+    """Indices by falling number; equals stay as they come, what is not a number comes last.
+
+    Args:
+        numbers: Shape (n,), or (n, 2) for numbers in two parts, the higher one first, of integers
+            that have more digits than a float.
+    """
     # Negated, so that a stable sort leaves equals as they come; NaN sorts last.
-    return np.argsort(-numbers, kind="stable")
+    if numbers.ndim == 1:
+        return np.argsort(-numbers, kind="stable")
+    order: NDArray[np.int64] = np.lexsort((-numbers[:, 1], -numbers[:, 0]))
+    return order
 
 
 def lengths(texts: pa.Array) -> NDArray[np.float64]:
-    """Characters of each text, not a number for a null."""
-    counted = pc.fill_null(pc.cast(pc.utf8_length(texts), pa.float64()), np.nan)
-    numbers: NDArray[np.float64] = counted.to_numpy(zero_copy_only=False)
-    return numbers
+    """Characters of each text, not a number for a null.
+
+    White space between words counts once, at the ends not at all, and a composed character as much
+    as a decomposed one: none of it makes a text say more.
+    """
+    from synth.algorithms.text_buffer import character_counts, normalized_texts
+
+    clean = normalized_texts(texts)
+    counts = character_counts(clean.data, clean.starts, clean.ends)
+    return np.where(clean.valid, counts, np.nan)
 
 
 def exact_duplicates(
@@ -87,7 +102,8 @@ def hashes_of(texts: pa.Array, parts: frozenset[Part]) -> NDArray[np.uint64]:
     Args:
         texts: Arrow strings.
         parts: ``unicode`` is the form of a character (NFC), ``case`` is folded, ``whitespace`` is
-            one space between words and none at the ends, ``punctuation`` is left out, with symbols.
+            one space between words and none at the ends, ``punctuation`` is left out, with symbols;
+            a text of nothing else stays as it is.
 
     Returns:
         Shape (texts, 2).
@@ -96,14 +112,22 @@ def hashes_of(texts: pa.Array, parts: frozenset[Part]) -> NDArray[np.uint64]:
     from synth.algorithms.text_buffer import normalized_texts, text_buffer
 
     if "punctuation" in parts:
-        texts = pc.replace_substring_regex(texts, r"[\p{P}\p{S}]+", "")
+        left = pc.replace_substring_regex(texts, r"[\p{P}\p{S}]+", "")
+        blank = pc.or_(pc.equal(pc.binary_length(left), 0), pc.utf8_is_space(left))
+        texts = pc.if_else(blank, texts, left)
     if parts >= READERS_PARTS:
         return text_hashes(normalized_texts(texts))
-    # Fewer parts are rarer: Arrow's kernels take longer than ours.
-    if "unicode" in parts:
-        texts = pc.utf8_normalize(texts, form="NFC")
-    if "case" in parts:
-        texts = pc.utf8_lower(texts)
-    if "whitespace" in parts:
-        texts = pc.utf8_trim_whitespace(pc.replace_substring_regex(texts, r"[\s\p{Z}]+", " "))
+    if parts & READERS_PARTS:
+        # Fewer parts are rarer, and as Python has them.
+        partly = [None if text is None else _partly(text, parts) for text in texts.to_pylist()]
+        texts = pa.array(partly, pa.large_string())
     return text_hashes(text_buffer(texts))
+
+
+def _partly(text: str, parts: frozenset[Part]) -> str:
+    """What `synth.algorithms.text.normalized` does, in part."""
+    if "case" in parts:
+        text = text.casefold()
+    if "whitespace" in parts:
+        text = " ".join(text.split())
+    return unicodedata.normalize("NFC", text) if "unicode" in parts else text

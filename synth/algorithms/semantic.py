@@ -27,7 +27,9 @@ class Alike:
     cosine: NDArray[np.float32]
 
 
-def semantic_duplicates(vectors: Vectors, order: NDArray[np.int64], threshold: float) -> Alike:
+def semantic_duplicates(
+    vectors: Vectors, order: NDArray[np.int64], threshold: float, given: int = 0
+) -> Alike:
     """Which vectors have a cosine of at least `threshold` to one that is kept.
 
     Vectors are visited in `order`; one repeats the most similar kept before it, of equals the one
@@ -38,6 +40,7 @@ def semantic_duplicates(vectors: Vectors, order: NDArray[np.int64], threshold: f
         vectors: None of them zero, shape (vectors, dim).
         order: Every index once, the ones to keep first.
         threshold: Least cosine.
+        given: The first so many in `order` are kept whatever they repeat.
     """
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     kept = np.empty_like(units)
@@ -63,7 +66,7 @@ def semantic_duplicates(vectors: Vectors, order: NDArray[np.int64], threshold: f
                 value = among[row, fresh[nearest]]
                 if value > best[row]:
                     best[row], best_id[row] = value, ids[fresh[nearest]]
-            if best[row] >= threshold:
+            if best[row] >= threshold and at + row >= given:
                 of[ids[row]], cosine[ids[row]] = best_id[row], min(1.0, float(best[row]))
             else:
                 fresh.append(row)

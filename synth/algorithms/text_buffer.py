@@ -74,6 +74,16 @@ def text_buffer(texts: Texts) -> TextBuffer:
     return TextBuffer(read_only(taken), starts, np.where(valid, ends, starts), valid)
 
 
+@kernel
+def character_counts(data: Bytes, starts: Index, ends: Index) -> Index:
+    """Characters of each text: its bytes but those that go on with one."""
+    counts = np.zeros(len(starts), np.int64)
+    for text in range(len(starts)):
+        for at in range(starts[text], ends[text]):
+            counts[text] += (data[at] & 0xC0) != 0x80
+    return counts
+
+
 def normalized_texts(texts: Texts) -> TextBuffer:
     """What `synth.algorithms.text.normalized` makes of each text.
 

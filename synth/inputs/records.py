@@ -30,4 +30,8 @@ class Records:
 
 def no_field(where: str, field: str, names: list[str]) -> str:
     """What is said of a field that a source does not have."""
-    return f"{where} has no field {field!r}; it has {', '.join(names)}"
+    told = f"{where} has no field {field!r}; it has {', '.join(names)}"
+    signatures = [name for name in names if name.startswith("minhash_")]
+    if signatures and field.startswith("minhash_"):
+        told += f"; say `signatures: {signatures[0]}` in the source, which is how it was made"
+    return told

@@ -17,6 +17,7 @@ from synth.plan.planned import PlannedSource, PlannedStep
 from synth.recipe import Recipe
 from synth.steps import (
     AnyStep,
+    Decontaminate,
     Generate,
     MarginFilter,
     MineNegatives,
@@ -24,8 +25,10 @@ from synth.steps import (
     Pack,
     RelabelPositive,
     Score,
+    SemanticDedup,
     SoftLabels,
 )
+from synth.steps.copies import CopyStep, is_number, ranked_by
 from synth.steps.retrievers import Dense
 
 Tables = Mapping[str, PlannedSource | PlannedStep]
@@ -62,8 +65,14 @@ def check_columns(place: str, needs: Fields, table: str, schema: Schema) -> None
         at = schema.get_field_index(field.name)
         if at < 0:
             have = ", ".join(name for name in schema.names if name != "drop_reason")
+            hint = (
+                " (unit, ngram and num_perm are in the name: give the step those of the index)"
+                if field.name.startswith("minhash_")
+                else ""
+            )
             raise RecipeError(
-                f"{place} reads column {field.name!r}, which {table!r} does not have; it has {have}"
+                f"{place} reads column {field.name!r}, which {table!r} does not have; it has "
+                f"{have}{hint}"
             )
         found = schema.field(at).type
         if not pa.types.is_null(field.type) and not rows.same_type(field.type, found):
@@ -145,6 +154,53 @@ def check_windows(place: str, step: Pack, reads: str, tables: Tables) -> None:
             if problem := step.problem_with(table.step):
                 raise RecipeError(f"{place}: {problem} (step {table.name!r})")
             return
+
+
+def check_keep(place: str, step: AnyStep, reads: str, schema: Schema) -> None:
+    """Proves that the column that says which copy stays holds numbers.
+
+    Raises:
+        RecipeError: If it does not.
+    """
+    if not isinstance(step, CopyStep | SemanticDedup | OrderDocuments):
+        return
+    for field in ranked_by(step.keep):
+        kind = schema.field(field.name).type
+        if not is_number(kind):
+            raise RecipeError(
+                f"{place}: keep: {step.keep} needs a column of numbers, but in {reads!r} "
+                f"{field.name!r} is {_type(kind)}"
+            )
+
+
+def check_against(place: str, step: AnyStep, reads: str, tables: Tables) -> None:
+    """Proves that rows are not compared with themselves, for then all of them would drop.
+
+    Raises:
+        RecipeError: If they are.
+    """
+    if isinstance(step, CopyStep | Decontaminate):
+        ours, theirs = step.column, step.against_column or step.column
+    elif isinstance(step, SemanticDedup):
+        ours, theirs = (step.vector,), (step.theirs,)
+    else:
+        return
+    if step.against is None or not set(ours) & set(theirs):
+        return
+    table = tables[reads]
+    while table.name != step.against and isinstance(table, PlannedStep) and not _makes_rows(table):
+        table = tables[table.reads]
+    if table.name == step.against:
+        raise RecipeError(
+            f"{place}: `against` names {step.against!r}, from which its own rows come, so that "
+            "each would repeat itself and drop; name another step or source, or leave it out to "
+            "compare the rows with each other"
+        )
+
+
+def _makes_rows(table: PlannedStep) -> bool:
+    by_llm = table.generation is not None and table.generation.makes_rows
+    return by_llm or table.step.makes_rows
 
 
 def check_prompt(place: str, step: Generate, head: PromptHead) -> None:

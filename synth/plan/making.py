@@ -21,8 +21,10 @@ from synth.inputs.readers import content_mark
 from synth.inputs.tables import planned_schema
 from synth.plan.checks import (
     Tables,
+    check_against,
     check_columns,
     check_json,
+    check_keep,
     check_prompt,
     check_scored,
     check_table,
@@ -63,6 +65,8 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         check_table(place, "from", reads, tables, recipe)
         planned = _step(number, name, step, reads, tables, models)
         check_scored(place, needs_scores(step), reads, tables)
+        check_keep(place, step, reads, tables[reads].schema)
+        check_against(place, step, reads, tables)
         if isinstance(step, Pack):
             check_windows(place, step, reads, tables)
         steps.append(planned)

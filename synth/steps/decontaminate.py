@@ -1,4 +1,4 @@
-"""Drop rows that share a run of words with an evaluation set."""
+"""Drop rows that share a run of words or characters with an evaluation set."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from synth.core import rows
 from synth.core.rows import Table
 from synth.core.step import CorpusStep, Fields, Name
 from synth.steps.copies import Columns, joined, named, present_texts, text_fields
-from synth.steps.whole import by_id
+from synth.steps.ngrams import Ngram, of_words
+from synth.steps.whole import by_id, with_facts
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -34,9 +35,11 @@ class Decontaminate(CorpusStep):
         column: The text, or several columns whose texts count as one.
         against: The step or source that has the evaluation set.
         against_column: The texts there, each by itself; `column` when left out.
-        ngram: Words of a run.
+        ngram: A run: so many words, or ``{unit: char, n: 20}`` for scripts without spaces between
+            words, whose white space makes no difference either.
         min_words: A text of the evaluation set that is shorter than a run counts as a whole from
-            so many words on; what is shorter still is too common to say anything.
+            so many words (or characters) on; what is shorter still is too common to say anything,
+            and the ledger tells how many texts are.
         min_share: A row drops from this share of its own runs on; 0 is at the first one.
 
     Source:
@@ -47,14 +50,14 @@ class Decontaminate(CorpusStep):
     column: Columns = ("text",)
     against: Name
     against_column: Columns | None = None
-    ngram: PositiveInt = 13
+    ngram: Annotated[Ngram, BeforeValidator(of_words)] = Ngram(n=13)
     min_words: PositiveInt = 8
     min_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
     def _finds_something(self) -> Self:
-        if self.min_words > self.ngram:
-            raise ValueError(f"min_words={self.min_words} is above ngram={self.ngram}")
+        if self.min_words > self.ngram.n:
+            raise ValueError(f"min_words={self.min_words} is above ngram={self.ngram.n}")
         return self
 
     def needs(self) -> Fields:
@@ -97,7 +100,8 @@ class Decontaminate(CorpusStep):
         columns = self.against_column or self.column
         ids = other.column("id").combine_chunks()
         texts = joined(*(present_texts(other, (column,)) for column in columns))
-        return phrases(texts, self.ngram, self.min_words), joined(*[ids] * len(columns))
+        known = phrases(texts, self.ngram.n, self.min_words, self.ngram.unit)
+        return known, joined(*[ids] * len(columns))
 
     def _told(self, table: Table, known: Phrases, ids: pa.Array) -> Table:
         from synth.algorithms.overlap import overlap
@@ -107,4 +111,14 @@ class Decontaminate(CorpusStep):
         dropped = (found.of >= 0) & (found.share >= self.min_share)
         table = rows.with_column(table, CONTAMINATED_BY, by)
         table = rows.with_column(table, CONTAMINATION, share)
-        return rows.mark_dropped(table, np.asarray(dropped), "contaminated")
+        table = rows.mark_dropped(table, np.asarray(dropped), "contaminated")
+        return with_facts(table, {"looked for": self._looked_for(known)})
+
+    def _looked_for(self, known: Phrases) -> str:
+        unit = "words" if self.ngram.unit == "word" else "characters"
+        told = f"{known.texts:,} texts of {self.against}"
+        if known.short:
+            told += f"; not {known.short:,} with fewer than {self.min_words} {unit}"
+        if known.short > known.texts and self.ngram.unit == "word":
+            told += ", as all have in a script without spaces: `ngram: {unit: char, n: 20}`"
+        return told

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 from synth.algorithms.exact import READERS_PARTS, Part, exact_duplicates
 from synth.core import rows
@@ -17,6 +18,15 @@ from synth.steps.copies import DUPLICATE_OF, CopyStep, compared, is_null
 
 if TYPE_CHECKING:
     from ray.data import Dataset
+
+
+def _parts(value: object) -> object:
+    listed = value if isinstance(value, list | tuple) else [value]
+    known = get_args(Part)
+    if isinstance(value, bool) or all(one in known for one in listed):
+        return value if isinstance(value, bool) else tuple(listed)
+    wrong = next(one for one in listed if one not in known)
+    raise ValueError(f"got {wrong!r}; give true, false or a list of {', '.join(known)}")
 
 
 class ExactDedup(CopyStep):
@@ -29,7 +39,7 @@ class ExactDedup(CopyStep):
     """
 
     kind: Literal["exact_dedup"] = "exact_dedup"
-    normalize: bool | tuple[Part, ...] = True
+    normalize: Annotated[bool | tuple[Part, ...], BeforeValidator(_parts)] = True
 
     @property
     def parts(self) -> frozenset[Part]:

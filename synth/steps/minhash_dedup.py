@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from synth.algorithms.minhash import Verify, bands
 from synth.algorithms.signature_table import TEXT_HASH, as_arrays, signature_column
-from synth.algorithms.text import Unit
 from synth.core import rows
 from synth.core.rows import Table
 from synth.core.step import Fields, Name
 from synth.steps.copies import DUPLICATE_OF, CopyStep, compared, is_null, joined, named
+from synth.steps.ngrams import Ngram, of_words
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -26,24 +26,6 @@ if TYPE_CHECKING:
 DUPLICATE_JACCARD = pa.field("duplicate_jaccard", pa.float32())
 DUPLICATE_ESTIMATE = pa.field("duplicate_estimate", pa.float32())
 DUPLICATE_CLUSTER = pa.field("duplicate_cluster", pa.string())
-
-
-class Ngram(BaseModel):
-    """What a shingle is.
-
-    Attributes:
-        n: Its words or characters.
-        unit: What it is made of; ``char`` for scripts without spaces between words.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n: PositiveInt = 5
-    unit: Unit = "word"
-
-
-def _of_words(value: object) -> object:
-    return {"n": value} if isinstance(value, int) else value
 
 
 class MinhashDedup(CopyStep):
@@ -66,8 +48,8 @@ class MinhashDedup(CopyStep):
 
     kind: Literal["minhash_dedup"] = "minhash_dedup"
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
-    num_perm: Annotated[int, Field(ge=2)] = 128
-    ngram: Annotated[Ngram, BeforeValidator(_of_words)] = Ngram()
+    num_perm: Annotated[int, Field(ge=2, le=4096)] = 128
+    ngram: Annotated[Ngram, BeforeValidator(of_words)] = Ngram()
     verify: Verify = "jaccard"
     index: Name | None = None
 

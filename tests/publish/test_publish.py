@@ -53,7 +53,8 @@ def test_a_run_becomes_a_private_dataset_with_a_tag_in_one_commit(run: Path, hub
     for path in (run / "data").rglob("*.parquet"):
         assert there[str(path.relative_to(run))] == path.read_bytes()
     assert set(there) - {path for path in there if path.startswith("data/")} == {
-        ".gitattributes", "README.md", "recipe.yaml", "ledger.json", "prompts/note.md", "report.html",
+        ".gitattributes", "README.md", "recipe.yaml", "ledger.json", "report.html",
+        "prompts/note.md",
     }  # fmt: skip
     assert b'load_dataset("org/cats")' in there["README.md"]
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +12,10 @@ from pydantic import ValidationError
 
 from synth.algorithms.semantic import semantic_duplicates
 from synth.core import rows
-from synth.core.errors import RecipeError
+from synth.core.errors import EngineError, RecipeError
 from synth.core.rows import Table
-from synth.steps import Decontaminate, ExactDedup, MinhashDedup, SemanticDedup
-from synth.steps.whole import in_order
+from synth.steps import CopyFilter, Decontaminate, ExactDedup, MinhashDedup, SemanticDedup
+from synth.steps.whole import facts_of, in_order
 
 LONG = "the quick brown fox jumps over the lazy dog and then it sleeps all day in the warm sun"
 
@@ -35,8 +38,15 @@ def test_without_normalisation_only_the_very_same_text_is_a_duplicate() -> None:
 
 
 def test_the_longest_of_equal_texts_can_stay() -> None:
-    out = in_order(ExactDedup(keep="longest"), documents("a cat", "a   cat", "a  cat"))
+    step = ExactDedup(keep="longest", normalize=["punctuation", "case", "whitespace", "unicode"])
+    out = in_order(step, documents("a cat", "A cat!!", "a cat."))
     assert out["duplicate_of"].to_pylist() == ["d1", None, "d1"]
+
+
+def test_neither_white_space_nor_the_form_of_a_character_makes_a_text_longer() -> None:
+    table = documents("\u00c9 x", " e\u0301   x ", "\u00e9 x")
+    out = in_order(ExactDedup(keep="longest"), table)
+    assert out["duplicate_of"].to_pylist() == [None, "d0", "d0"]
 
 
 @pytest.mark.parametrize("step", [ExactDedup(), MinhashDedup()])
@@ -95,8 +105,28 @@ def test_a_rule_of_who_stays_needs_numbers() -> None:
         in_order(ExactDedup(keep="max:text"), documents("a"))
 
 
-@pytest.mark.parametrize("keep", ["last", "max:", "max", "longest "])
-def test_an_unknown_rule_of_who_stays_is_refused(keep: str) -> None:
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64()])
+def test_numbers_with_more_digits_than_a_float_are_told_apart(kind: pa.DataType) -> None:
+    numbers = [2**62 + 1, 2**62 + 3, None, 2**62 + 2]
+    table = documents("a", "a", "a", "a").append_column("ts", pa.array(numbers, kind))
+    out = in_order(ExactDedup(keep="max:ts"), table)
+    assert out["duplicate_of"].to_pylist() == ["d1", None, "d1", "d1"]
+
+
+@given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=20))
+def test_the_row_that_stays_has_the_highest_number_and_the_lowest_id_of_those(
+    numbers: list[int | None],
+) -> None:
+    table = documents(*["a"] * len(numbers)).append_column("n", pa.array(numbers, pa.int64()))
+    table = table.set_column(0, "id", pa.array([f"d{at:02}" for at in range(len(numbers))]))
+    out = in_order(ExactDedup(keep="max:n"), table)
+    best = max(range(len(numbers)), key=lambda at: (numbers[at] is not None, numbers[at] or 0, -at))
+    stays = out.filter(pc.is_null(out["drop_reason"]))["id"].to_pylist()
+    assert stays == [f"d{best:02}"]
+
+
+@pytest.mark.parametrize("keep", ["last", "max:", "max", "longest ", 3, None])
+def test_an_unknown_rule_of_who_stays_is_refused(keep: object) -> None:
     with pytest.raises(ValidationError, match="keep"):
         MinhashDedup(keep=keep)
 
@@ -202,6 +232,70 @@ def test_a_shingle_is_given_as_words_or_in_full() -> None:
     assert in_order(MinhashDedup(), table)["duplicate_of"].to_pylist() == [None, None]
 
 
+@pytest.mark.parametrize("kind", [ExactDedup, MinhashDedup])
+def test_what_ends_one_column_does_not_begin_the_next(
+    kind: type[ExactDedup | MinhashDedup],
+) -> None:
+    pairs = [("what is", "a cat"), ("what is a", "cat"), ("b", None), (None, "b"), ("B", "")]
+    table = documents(*[""] * len(pairs))
+    for at, name in enumerate(("q", "d")):
+        table = table.append_column(name, pa.array([pair[at] for pair in pairs], pa.string()))
+    out = in_order(kind(column=("q", "d")), table)
+    assert out["duplicate_of"].to_pylist() == [None, None, None, None, "d2"]
+
+
+@pytest.mark.parametrize("parts", [["unicode", "case"], ["case"], ["case", "whitespace"]])
+@pytest.mark.parametrize(
+    "pair", [("Stra\u00dfe", "STRASSE"), ("\u039f\u0394\u039f\u03a3", "\u03bf\u03b4\u03bf\u03c2")]
+)
+def test_case_is_folded_whatever_else_makes_no_difference(
+    parts: list[str], pair: tuple[str, str]
+) -> None:
+    out = in_order(ExactDedup(normalize=parts), documents(*pair))
+    assert out["duplicate_of"].to_pylist() == [None, "d0"]
+
+
+def test_texts_of_punctuation_alone_are_not_all_one() -> None:
+    step = ExactDedup(normalize=["punctuation"])
+    out = in_order(step, documents("!!!", "???", "a!", "a?", "!!!"))
+    assert out["duplicate_of"].to_pylist() == [None, None, None, "d2", "d0"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"normalize": "Case"},
+        {"normalize": ["unicode", "Case"]},
+        {"ngram": True},
+        {"ngram": "5"},
+        {"ngram": 5.5},
+        {"column": ["text", "text"]},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ExactDedup(**given) if "normalize" in given else MinhashDedup(**given)
+
+
+@pytest.mark.parametrize("given", [{"of": "a"}, {"of": "b", "max_ratio": 0.9}])
+def test_a_copy_filter_that_would_drop_every_row_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        CopyFilter(column="a", **given)
+
+
+def test_a_shared_run_of_characters_contaminates_where_words_have_no_spaces() -> None:
+    asked = "\u6211\u4eec\u4eca\u5929\u53bb\u516c\u56ed\u6563\u6b65\u770b\u82b1\u5403\u996d\u7136\u540e\u56de"
+    table = documents(f"\u524d\u8a00\u3002{asked[:9]}\n{asked[9:]}\u3002\u7ed3", asked[:8], "a b c")
+    other = documents(asked, "\u597d", None)
+    by_char = in_order(Decontaminate(against="eval", ngram={"unit": "char", "n": 12}), table, other)
+    assert by_char["contaminated_by"].to_pylist() == ["d0", None, None]
+    told = facts_of(by_char)["looked for"]
+    assert told == "1 texts of eval; not 2 with fewer than 8 characters"
+    by_word = in_order(Decontaminate(against="eval"), table, other)
+    assert by_word["contaminated_by"].null_count == 3
+    assert "unit: char" in facts_of(by_word)["looked for"]
+
+
 def test_a_shared_run_of_words_contaminates() -> None:
     words = "who wrote the very first of all the plays that are set in verona"
     table = documents(f"Quiz: {words.upper()}! Answer it.", words.replace("plays", "songs"), None)
@@ -239,6 +333,16 @@ def test_vectors_that_point_the_same_way_are_one() -> None:
     assert out["duplicate_of"].to_pylist() == [None, "d0", None, None]
     assert out["duplicate_cosine"][1].as_py() == pytest.approx(1, abs=1e-3)
     assert out["drop_reason"].to_pylist() == [None, "semantic_copy", None, None]
+
+
+def test_a_semantic_copy_of_another_set_drops_whatever_stays_of_its_own() -> None:
+    step = SemanticDedup(against="eval", keep="longest")
+    out = in_order(step, embedded([1, 0], [0, 1], [0, 1]), embedded([2, 0.01], [3, 0], [-1, -1]))
+    assert out["duplicate_of"].to_pylist() == ["d1", None, "d1"]
+    assert out["drop_reason"].to_pylist() == ["semantic_copy", None, "semantic_copy"]
+    with pytest.raises(EngineError, match="one encoder"):
+        in_order(step, embedded([1, 0]), embedded([1, 0, 0]))
+    assert in_order(step, embedded([1, 0]), embedded([1, 0]).slice(0, 0)).num_rows == 1
 
 
 @given(
