@@ -284,7 +284,8 @@ def test_a_copy_filter_that_would_drop_every_row_is_refused(given: dict[str, Any
 
 
 def test_a_shared_run_of_characters_contaminates_where_words_have_no_spaces() -> None:
-    asked = "\u6211\u4eec\u4eca\u5929\u53bb\u516c\u56ed\u6563\u6b65\u770b\u82b1\u5403\u996d\u7136\u540e\u56de"
+    asked = "\u6211\u4eec\u4eca\u5929\u53bb\u516c\u56ed"
+    asked += "\u6563\u6b65\u770b\u82b1\u5403\u996d\u7136\u540e\u56de"
     table = documents(f"\u524d\u8a00\u3002{asked[:9]}\n{asked[9:]}\u3002\u7ed3", asked[:8], "a b c")
     other = documents(asked, "\u597d", None)
     by_char = in_order(Decontaminate(against="eval", ngram={"unit": "char", "n": 12}), table, other)
