@@ -19,6 +19,11 @@ settings.register_profile("synth", deadline=None, derandomize=True)
 settings.load_profile("synth")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes first, so that no worker waits for it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("vllm") is None)
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """Ray, started once for all tests that run recipes in this process; `run` leaves it running."""
