@@ -252,8 +252,14 @@ class StepRows:
             raise StorageError(
                 f"{name} is missing in {self.folder.url}; delete that folder, and run again"
             ) from error
-        with source, pq.ParquetFile(source) as opened:
-            yield opened
+        try:
+            with source, pq.ParquetFile(source) as opened:
+                yield opened
+        except (pa.ArrowException, OSError) as error:
+            raise StorageError(
+                f"{name} in {self.folder.url} cannot be read, it is damaged ({error}); delete that "
+                "folder, and run again"
+            ) from error
 
 
 def _spread(count: int, number: int) -> list[int]:

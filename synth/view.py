@@ -137,6 +137,8 @@ class Run:
         Raises:
             SynthError: If no finished step knows the id.
         """
+        if not isinstance(row_id, str):
+            raise SynthError(f"ids are texts, and {row_id!r} is none; give one from the column id")
         return trace(list(self._finished.values()), row_id)
 
     def show(self, step: str | None = None, n: int = 5, *, dropped: bool = False) -> Fragment:

@@ -148,7 +148,9 @@ def test_headings_descend_one_level_at_a_time(measured: Run) -> None:
 def test_a_run_that_has_nothing_yet_has_a_page(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     run = open_run(tmp_path / "run")
-    assert "The run has nothing to draw" in Page(render_report(run, quality(run))).text
+    text = Page(render_report(run, quality(run))).text
+    assert "The run has nothing to draw" in text
+    assert "without" in text.split("not finished", 1)[1][:40]
     assert "measured" in run._repr_html_()
     with pytest.raises(SynthError, match="no finished step yet"):
         run.show()

@@ -317,3 +317,15 @@ def test_rows_around_a_threshold_are_shown_from_both_sides(tmp_path: Path) -> No
         step.near("scores", 0.4)
     with pytest.raises(SynthError, match="reads numbers"):
         step.near("id", 0.4)
+
+
+@pytest.mark.parametrize("at", [0, 30])
+def test_a_damaged_file_is_one_sentence_that_names_it(at: int, run: Run) -> None:
+    step = run["docs"]
+    path = Path(step.folder.root) / step.record.parts[0].file
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200] if not at else whole[:at] + b"garbage" * 3 + whole[at + 21 :])
+    with pytest.raises(StorageError, match="it is damaged") as caught:
+        open_run(run.folder.url)["docs"].to_arrow()
+    assert path.name in str(caught.value)
+    assert "delete that folder, and run again" in str(caught.value)

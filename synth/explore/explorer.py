@@ -73,7 +73,13 @@ class Explorer:
         rows = self.run[step]
         with self._lock:
             if step not in self._tables:
-                self._tables[step] = StepTable(rows, len(self._tables), self._database)
+                try:
+                    self._tables[step] = StepTable(rows, len(self._tables), self._database)
+                except duckdb.Error as error:
+                    raise StorageError(
+                        f"the files of step {step} cannot be read ({str(error).splitlines()[0]}); "
+                        f"delete {rows.folder.url}, and run again"
+                    ) from error
             return self._tables[step]
 
     def overview(self) -> dict[str, Any]:
@@ -174,9 +180,9 @@ class Explorer:
         path = write_dataset(self.run, self.run[step], places, target, _told(query))
         return {"path": path, "rows": len(places)}
 
-    def write_drop_list(self, step: str, query: Query, name: str, note: str) -> Row:
-        """Writes a drop list: all flags if the query is of flagged rows, else what it finds."""
-        if query.flagged:
+    def write_drop_list(self, step: str, query: Query | None, name: str, note: str) -> Row:
+        """Writes a drop list of the rows that a query finds, or of all flags where it is None."""
+        if query is None:
             listed = [flag.listed for flag in self.flags.all()]
         else:
             listed = [Listed(one, None, note) for one in self._matching(step, query)[1]]
@@ -184,7 +190,13 @@ class Explorer:
         return {"path": path, "rows": len(listed)}
 
     def set_flag(self, flag: Flag, *, on: bool) -> list[Flag]:
-        """Sets a flag, or takes it away; all flags after it."""
+        """Sets a flag, or takes it away; all flags after it.
+
+        Raises:
+            SynthError: If the row to be flagged is not in the step.
+        """
+        if on and flag.step and self.place_of(flag.step, flag.id) is None:
+            raise SynthError(f"step {flag.step} has no row {flag.id!r}, so it cannot be flagged")
         return self.flags.set(flag, on=on)
 
     def _matching(self, step: str, query: Query) -> tuple[Places, list[str]]:

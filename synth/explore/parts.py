@@ -65,3 +65,7 @@ def _opened(path: str) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except FileNotFoundError as error:
         raise StorageError(f"{path} is missing; was the step run again meanwhile?") from error
+    except (pa.ArrowException, OSError) as error:
+        raise StorageError(
+            f"{path} cannot be read, it is damaged ({error}); delete its folder, and run again"
+        ) from error

@@ -75,6 +75,8 @@ class _Write(_Step):
     query: Query
     name: Annotated[str, Field(pattern=NAME)]
     note: Annotated[str, Field(max_length=10_000)] = ""
+    # All that is flagged, in whatever step, instead of what the query finds; of a drop list.
+    flags: bool = False
 
 
 def make_app(explorer: Explorer, host: str, port: int, token: str) -> App:
@@ -93,7 +95,8 @@ def make_app(explorer: Explorer, host: str, port: int, token: str) -> App:
     def write(asked: _Write) -> dict[str, Any]:
         if asked.what == "dataset":
             return explorer.write_dataset(asked.step, asked.query, asked.name)
-        return explorer.write_drop_list(asked.step, asked.query, asked.name, asked.note)
+        query = None if asked.flags else asked.query
+        return explorer.write_drop_list(asked.step, query, asked.name, asked.note)
 
     routes = [
         Route("/", lambda _: FileResponse(_PAGE / "index.html")),

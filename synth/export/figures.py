@@ -51,6 +51,8 @@ class Figures:
                 self._key = name
                 self._keys.append(_hashes(texts))
         for name in ("positives", "negatives"):
+            if not any(one.startswith(name[:-1]) for one in published.column_names):
+                continue
             if name in read.column_names and pa.types.is_list(read.schema.field(name).type):
                 self._add_entries(name, column(read, name))
 
@@ -83,7 +85,10 @@ class Figures:
         if total := sum(self._listed.values()):
             mean = sum(number * rows for number, rows in self._listed.items()) / total
             few, many = min(self._listed), max(self._listed)
-            yield "negatives of a row", f"{mean:.1f} on average, {few:,} to {many:,}"
+            yield (
+                "negatives of a row that it is made from",
+                f"{mean:.1f} on average, {few:,} to {many:,}",
+            )
         if total := sum(self._origins.values()):
             generated = sum(
                 number for origin, number in self._origins.items() if origin.startswith(_GENERATED)
@@ -91,7 +96,7 @@ class Figures:
             yield "negatives that a model wrote", f"{generated / total:.0%} of {total:,}"
         for name, (number, summed) in self._scores.items():
             if number:
-                yield f"score of {name}", f"{summed / number:.3f} on average, of {number:,}"
+                yield f"score of {name} there", f"{summed / number:.3f} on average, of {number:,}"
 
 
 def _texts(rows: Table) -> Iterator[tuple[str, pa.Array]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -198,9 +199,10 @@ class Repository:
             except HfHubHTTPError:  # which is a ValueError where it is a 400
                 raise
             except ValueError as error:
+                said = re.findall(r'"message": ?"((?:[^"\\]|\\.)*)"', str(error))
                 raise PublishError(
-                    f"the Hub does not accept the card's metadata: {error}; correct `card` in the "
-                    "recipe, and run it again"
+                    f"the Hub does not accept the card's metadata: {'; '.join(said) or error}; "
+                    "correct `card` in the recipe, and run it again"
                 ) from error
 
     def commit(self, what: Delivery, parent: str, revision: str, message: str) -> str:

@@ -84,6 +84,10 @@ def publish(
             raise
         return _not_compared(order, str(error))
     planned = _Planned.of(order, repository, remote)
+    if planned.what is not None and not planned.what.is_empty:
+        # Before a repository is made, and in a dry run too.
+        card = next(piece for piece in pieces if piece.path == CARD)
+        repository.check_card((card.data or b"").decode())
     return planned.described(dry_run=True) if dry_run else planned.done(asked)
 
 
@@ -181,8 +185,6 @@ class _Planned:
             head = made.branches[MAIN]
             what = delivery(order.pieces, self.repository.files(head), ())
         if not what.is_empty:
-            card = next(piece for piece in order.pieces if piece.path == CARD)
-            self.repository.check_card((card.data or b"").decode())
             message = f"{asked.recipe.name}, version {asked.recipe.version}"
             head = self.repository.commit(what, head, order.revision, message)
         self.repository.tag(order.tag, head)

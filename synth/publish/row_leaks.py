@@ -36,7 +36,7 @@ def leaks_of_rows(path: str, file: Path, secrets: Secrets) -> Iterator[str]:
                 for what in dict.fromkeys(leak.what for leak in secrets.in_row(text)):
                     counts[column, what] += 1
                     first.setdefault((column, what), _shown(text, what))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         yield f"{path} is damaged ({error}); run the recipe with --restart-from export"
     for (column, what), number in counts.items():
         where = f"column {column} of {path}" if column else path

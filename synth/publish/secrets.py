@@ -22,6 +22,7 @@ KEYS: Mapping[str, str] = {
     "a Slack token": r"\bxox[abeoprs]-[A-Za-z0-9-]{12,}",
     "a JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
+    "a password in an address": r"\b[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/:@]{6,}@",
 }
 # A value that is called a key. Rows of code and forums are full of such lines, so that only the
 # files which synth writes itself are searched for them.
@@ -113,6 +114,10 @@ def secrets_here(
     if home not in _ANYBODYS_HOMES:
         places[home] = "the home folder of this machine"
     names = dict.fromkeys(private_parts(recipe), "what only the recipe's machine knows")
+    # A path of two names and more is no word of anybody's text.
+    for name in names:
+        if name.startswith("/") and name.rstrip("/").count("/") > 1:
+            places.setdefault(name, names[name])
     host = socket.gethostname()
     # A name of letters alone, such as `debian`, may be any word.
     if not host.isalpha() and not host.startswith("localhost"):
@@ -134,6 +139,8 @@ def _values(key_variables: Iterable[str], token: str | None) -> dict[str, str]:
 def _is_key(text: str) -> bool:
     if text.startswith("sk-"):  # as words with hyphens do too
         return _is_mixed(text)
+    if text.endswith("@"):  # manuals are full of `user:password@`
+        return _is_mixed(text[:-1].rpartition(":")[2])
     return not text.endswith(_EXAMPLE)
 
 

@@ -17,6 +17,7 @@ from synth.html.tree import tree
 from synth.inputs.files import Folder, storage_errors
 from synth.manifest import StepRecord
 from synth.quality.finding import Finding
+from synth.recipe import parse_recipe
 from synth.redact import redacted
 from synth.samples import cards
 from synth.view import Run
@@ -124,6 +125,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     last = run.steps[-1] if run.steps else None
     found = [
         ("version", run.version),
+        ("not finished", _missing(run)),
         ("finished", _day(max((record.finished_at for record in records), default=""))),
         ("steps", f"{len(run.steps):,}"),
         ("rows read", f"{sum(r.rows_out for r in records if r.kind == 'source'):,}"),
@@ -135,6 +137,16 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("made with", ", ".join(sorted(_versions(records)))),
     ]
     return [(name, told) for name, told in found if told]
+
+
+def _missing(run: Run) -> str:
+    """The steps of the recipe that the run has not finished."""
+    recipe = parse_recipe(run.recipe, f"the recipe of {run.folder.url}")
+    names = [*recipe.all_sources(), *(name for name, _ in recipe.named_steps())]
+    missing = [name for name in names if name not in run.steps]
+    exported = any(record.kind in {spec.format for spec in recipe.export} for record in run.records)
+    missing += [] if exported else ["export"]
+    return f"without {', '.join(missing)}; go on with `synth run`" if missing else ""
 
 
 def _day(moment: str) -> str:

@@ -140,7 +140,8 @@ def test_flagged_rows_become_a_dataset_and_a_drop_list_that_drops_them(server: S
     saved = server.ask("write", what="dataset", name="flagged", **asked)
     found = datasets.load_dataset(saved["path"], split="train")["id"]
     assert found == [*chosen, other["id"]]
-    drops = Path(server.ask("write", what="drop_list", name="drops", **asked)["path"])
+    saved = server.ask("write", what="drop_list", name="drops", flags=True, **asked)
+    drops = Path(saved["path"])
     listed = parse_drop_list(drops.read_bytes(), "drops")
     assert listed == tuple(
         sorted([*(Listed(one, None, "bad") for one in chosen), Listed(other["id"], entry, "")])
@@ -152,6 +153,25 @@ def test_flagged_rows_become_a_dataset_and_a_drop_list_that_drops_them(server: S
     assert [row["id"] for row in out if row["drop_reason"]] == chosen
     lost = next(row for row in out if row["id"] == other["id"])
     assert entry not in [one["id"] for one in lost["negatives"]]
+
+
+def test_a_filter_of_flagged_rows_lists_what_it_shows_and_no_other_flag(server: Served) -> None:
+    rows = server.ask("rows", step="margin", query={"rows": "live"})["rows"]
+    for row in rows[:3]:
+        server.ask("flag", flag={"id": row["id"], "step": "margin"}, on=True)
+    text = server.ask("row", step="margin", n=rows[1]["n"])["query"]
+    query = {"flagged": True, "text": f'"{text}"'}
+    shown = [row["id"] for row in server.ask("rows", step="margin", query=query)["rows"]]
+    saved = server.ask("write", step="margin", what="drop_list", query=query, name="some", note="x")
+    listed = parse_drop_list(Path(saved["path"]).read_bytes(), "some")
+    assert {one.id for one in listed} == set(shown) < {row["id"] for row in rows[:3]}
+    assert {one.note for one in listed} == {"x"}
+
+
+def test_a_row_that_is_not_there_cannot_be_flagged(server: Served) -> None:
+    reply = server.post("flag", {"flag": {"id": "nobody", "step": "margin"}, "on": True})
+    assert reply.status_code == 400
+    assert "step margin has no row 'nobody'" in reply.json()["error"]
 
 
 def test_a_filter_becomes_a_drop_list_with_one_note(server: Served) -> None:

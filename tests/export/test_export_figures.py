@@ -27,8 +27,8 @@ def test_figures_are_those_of_the_rows() -> None:
     found = told(12)
     assert found["different texts in query"] == "12 of 12"
     assert found["characters of query"] == "10 in the middle, 95 % have 11 at most"
-    assert found["negatives of a row"] == "3.0 on average, 3 to 3"
-    assert found["score of positives"] == "0.900 on average, of 12"
+    assert found["negatives of a row that it is made from"] == "3.0 on average, 3 to 3"
+    assert found["score of positives there"] == "0.900 on average, of 12"
 
 
 def test_no_rows_have_no_figures() -> None:

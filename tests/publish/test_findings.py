@@ -34,6 +34,7 @@ KEY_SAMPLES = {
     "a Slack token": "xoxb-" + "123456-" * 3,
     "a JSON web token": ".".join(["eyJ" + "aB3" * 5, "eyJ" + "aB3" * 5, "x" * 20]),
     "a private key": "-----BEGIN RSA PRIVATE KEY-----",
+    "a password in an address": "postgres://app:s3cr3tpass@db.internal/x",
 }
 NOTHING = Secrets({}, {}, {})
 
@@ -184,6 +185,7 @@ def test_every_kind_of_key_is_found_by_python_and_by_arrow(tmp_path: Path) -> No
         "risk-1234567890123456789",
         "api_key_env: OPENAI_API_KEY", "a token is a piece of a word",
         "password: see the administrator of the system", "ghp_short", "AIza",
+        "http://user:password@example.org", "https://example.org:8080/a@b",
     ],
 )  # fmt: skip
 def test_what_only_looks_a_little_like_a_key_is_none(text: str) -> None:

@@ -264,8 +264,12 @@ def test_metadata_that_the_hub_does_not_take_stop_before_the_upload(
     tmp_path: Path, hub: StandIn
 ) -> None:
     run = finished(tmp_path / "here", card={"license": "nonsense"})
-    assert "the Hub does not accept the card's metadata" in refused(run)
-    assert hub.uploaded == []
+    for dry_run in (True, False):
+        said = refused(run, dry_run=dry_run)
+        assert "the Hub does not accept the card's metadata" in said
+        assert "{" not in said
+        assert hub.uploaded == []
+        assert hub.repos == {}
 
 
 def test_a_file_that_changes_while_it_is_published_stops_the_commit(

@@ -22,7 +22,7 @@ async function save(event) {
   const query = which === "flagged" ? { flagged: true } : state.query;
   by("save-told").textContent = "Saving …";
   try {
-    const found = await ask("write", { step: state.step, what, query, name, note: by("save-note").value });
+    const found = await ask("write", { step: state.step, what, query, name, note: by("save-note").value, flags: which === "flagged" });
     const how = what === "dataset"
       ? `load_dataset("${found.path}")`
       : `- {kind: drop_listed, path: ${found.path}}`;
