@@ -55,7 +55,7 @@ def render_card(run: RunInfo) -> str:
 
 def _what(run: RunInfo) -> str:
     recipe = run.recipe
-    about = f"\n\n{redacted(recipe.description)}" if recipe.description else ""
+    about = f"\n\n{visible(redacted(recipe.description))}" if recipe.description else ""
     made = f"Version {recipe.version}, made on {run.run_date} with `synth` from the recipe below."
     rights = (
         f"Licence: {recipe.card.license}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -160,9 +161,11 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason, what = error.strerror or str(error), "port"
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            what = "host"
         raise StorageError(
-            f"cannot listen at {host}, port {port}: {reason}; choose another --port"
+            f"cannot listen at {host}, port {port}: {reason}; choose another --{what}"
         ) from error
 
 
