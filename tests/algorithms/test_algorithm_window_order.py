@@ -55,6 +55,25 @@ def test_no_order_of_a_window_has_more_similar_documents_before_each(size: int, 
     assert gained(nearest_first(spans, vectors), vectors) == pytest.approx(best, abs=1e-5)
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(0, 30))
+def test_a_rest_of_a_document_begins_its_window_and_the_others_follow_as_well_as_can_be(
+    rests: list[bool], seed: int
+) -> None:
+    size, vectors = len(rests), drawn(len(rests), seed)
+    spans = windows_of([size], seed)
+    starts = np.where(rests, 7, 0)
+    spans = spans._replace(starts=starts, ends=spans.ends + starts)
+    found = nearest_first(spans, vectors)
+    assert (found.starts[0] > 0) == any(rests)
+    orders = [
+        Spans(*(one[list(order)] for one in spans))
+        for order in itertools.permutations(range(size))
+        if rests[order[0]] == any(rests)
+    ]
+    best = max(gained(one, vectors) for one in orders)
+    assert gained(found, vectors) == pytest.approx(best, abs=1e-5)
+
+
 @given(SIZES, st.integers(0, 9))
 def test_what_is_in_order_stays_in_order(sizes: list[int], seed: int) -> None:
     vectors = drawn(sum(sizes), seed)
