@@ -70,9 +70,10 @@ def main() -> None:
         result["trials"][f"{shown}, windows of {args.window_tokens:,} tokens"] = trial(
             corpus, args.window_tokens, args.orders
         )
+    chosen = "" if args.orders == list(ORDERS) else f" --orders {' '.join(args.orders)}"
     result |= {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": "python benchmarks/ordering_loss.py DATA",
+        "command": f"python benchmarks/ordering_loss.py DATA{chosen}",
         "machine": machine(),
         "packages": versions(*_PACKAGES),
     }
