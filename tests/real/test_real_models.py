@@ -85,6 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 sys.executable,
                 "-m",
                 "vllm.entrypoints.openai.api_server",
+                "--dtype=float32",
                 "--model",
                 local_model(MODEL),
                 "--max-num-seqs",

@@ -40,7 +40,7 @@ from faults_runs import (
 _ROWS = 300
 _FAKE = "{kind: fake, latency_s: 0.1, max_in_flight: 10}"
 _FAILED, _STOPPED = 1, 3
-_VLLM = "{kind: vllm, model: bundled/smollm2-135m-instruct, max_model_len: 512}"
+_VLLM = "{kind: vllm, model: bundled/smollm2-135m-instruct, max_model_len: 512, dtype: float32}"
 
 
 @pytest.fixture(scope="module")
