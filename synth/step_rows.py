@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from synth.core import rows
 from synth.core.errors import StorageError, SynthError
+from synth.core.parquet_columns import id_paths, leaves, name_any
 from synth.core.rows import Table
 from synth.html import fragment
 from synth.html.tables import rows_table
@@ -61,7 +61,7 @@ class StepRows:
     def schema(self) -> rows.Schema:
         """The columns; only `id` and `drop_reason` for a step without any file."""
         for part in self.record.parts:
-            with self._open(part.file) as opened:
+            with self.opened(part.file) as opened:
                 return opened.schema_arrow.remove_metadata()
         return pa.schema([rows.ID, rows.DROP_REASON])
 
@@ -148,11 +148,11 @@ class StepRows:
         total, found = sum(part.live for part in parts), []
         for part in parts:
             wanted = math.ceil(number * part.live / total)
-            with self._open(part.file) as opened:
+            with self.opened(part.file) as opened:
                 rows_there = max(1, part.rows // max(1, opened.num_row_groups))
                 groups = max(_SAMPLED_GROUPS, 2 * math.ceil(wanted / rows_there))
                 at = _spread(opened.num_row_groups, groups)
-                read = opened.read_row_groups(at, columns=_leaves(opened, [*columns, _DROPPED]))
+                read = opened.read_row_groups(at, columns=leaves(opened, [*columns, _DROPPED]))
             live = rows.live(read)
             taken = live.take(pa.array(_spread(live.num_rows, wanted), pa.int64()))
             found.append(_only(taken, columns))
@@ -165,7 +165,7 @@ class StepRows:
         for part in (one for one in self.record.parts if one.rows > one.live):
             if not any(left.values()):
                 break
-            with self._open(part.file) as opened:
+            with self.opened(part.file) as opened:
                 for group in range(opened.num_row_groups):
                     why = opened.read_row_group(group, columns=[_DROPPED]).column(_DROPPED)
                     wanted = [reason for reason, number in left.items() if number]
@@ -208,10 +208,10 @@ class StepRows:
         taken = [name for name in self.schema.names if columns is None or name in columns]
         values, found = pa.array(ids, pa.string()), []
         for part in self.record.parts if looked else ():
-            with self._open(part.file) as opened:
-                paths = _id_paths(opened, looked)
+            with self.opened(part.file) as opened:
+                paths = id_paths(opened, looked)
                 for group in range(opened.num_row_groups):
-                    hit = _name_any(opened.read_row_group(group, columns=paths), values)
+                    hit = name_any(opened.read_row_group(group, columns=paths), values)
                     if hit.any():
                         rows_there = opened.read_row_group(group, columns=taken)
                         found.append(rows_there.filter(pa.array(hit)))
@@ -225,8 +225,8 @@ class StepRows:
             number = {"live": part.live, "dropped": part.rows - part.live, "all": part.rows}[which]
             if number == 0:
                 continue
-            with self._open(part.file) as opened:
-                read = None if columns is None else _leaves(opened, [*columns, _DROPPED])
+            with self.opened(part.file) as opened:
+                read = None if columns is None else leaves(opened, [*columns, _DROPPED])
                 for batch in opened.iter_batches(batch_rows, columns=read):
                     table = pa.Table.from_batches([batch])
                     if which != "all":
@@ -245,7 +245,12 @@ class StepRows:
         return empty if columns is None else _only(empty, columns)
 
     @contextlib.contextmanager
-    def _open(self, name: str) -> Iterator[pq.ParquetFile]:
+    def opened(self, name: str) -> Iterator[pq.ParquetFile]:
+        """One of its files, for as long as it is read.
+
+        Raises:
+            StorageError: If it is missing or damaged.
+        """
         try:
             source = self.folder.fs.open(self.folder.path(name), "rb")
         except FileNotFoundError as error:
@@ -273,37 +278,3 @@ def _only(table: Table, columns: Sequence[str]) -> Table:
     """The columns that are named, or of which a field is."""
     wanted = {name.partition(".")[0] for name in columns}
     return table.select([name for name in table.column_names if name in wanted])
-
-
-def _leaves(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
-    """What to read of a file for columns, or for a field of their entries alone."""
-    paths = [opened.schema.column(at).path for at in range(len(opened.schema))]
-    found = []
-    for path in paths:
-        plain = path.replace(".list.element", "")
-        if any(plain == name or plain.startswith(f"{name}.") for name in columns):
-            found.append(path)
-    return found
-
-
-def _id_paths(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
-    """What to read of columns to see the ids in them: of entries their ids alone."""
-    paths = [opened.schema.column(at).path for at in range(len(opened.schema))]
-    found = []
-    for name in columns:
-        leaves = [path for path in paths if path == name or path.startswith(f"{name}.")]
-        found += [leaf for leaf in leaves if len(leaves) == 1 or leaf.endswith(".id")]
-    return found
-
-
-def _name_any(table: Table, ids: pa.Array) -> NDArray[np.bool_]:
-    """Which rows name one of the ids in any column, shape (rows,)."""
-    hit = np.zeros(table.num_rows, np.bool_)
-    for column in table.columns:
-        if not pa.types.is_list(column.type):
-            hit |= pc.is_in(column, ids).to_numpy()
-            continue
-        parents, flat = pc.list_parent_indices(column), pc.list_flatten(column)
-        named = pc.struct_field(flat, "id") if pa.types.is_struct(flat.type) else flat
-        hit[parents.to_numpy()[pc.is_in(named, ids).to_numpy()]] = True
-    return hit

@@ -77,6 +77,12 @@ class Run:
         return iter(self._finished)
 
     @property
+    def missing(self) -> list[str]:
+        """Folders of sources and steps that are not finished."""
+        done = {step.folder.url for step in self._finished.values()}
+        return [name for name in self.folders if self.folder.sub(name).url not in done]
+
+    @property
     def records(self) -> list[StepRecord]:
         """The ledger: of sources, of steps and of the exports, those that are finished."""
         folder = self.folder.sub(EXPORT_FOLDER)

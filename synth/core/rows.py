@@ -102,6 +102,13 @@ def with_column(rows: Table, field: Field, values: Any) -> Table:  # noqa: ANN40
     return rows.set_column(at, field, column)
 
 
+def with_columns(rows: Table, fields: Iterable[Field], values: Iterable[Any]) -> Table:
+    """The table with columns added at its end or replaced in place."""
+    for field, column in zip(fields, values, strict=True):
+        rows = with_column(rows, field, pa.array(column, field.type))
+    return rows
+
+
 def conform(rows: Table, schema: Schema) -> Table:
     """The table with exactly the planned columns, in their order and of their types.
 

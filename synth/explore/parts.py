@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from synth.core.errors import StorageError
 from synth.core.rows import Table
 from synth.step_rows import StepRows
 
@@ -23,8 +22,8 @@ def paths(step: StepRows) -> list[str]:
 
 def columns(step: StepRows, names: Sequence[str]) -> Iterator[Table]:
     """Some columns of all rows, dropped ones too, file by file."""
-    for path in paths(step):
-        with _opened(path) as file:
+    for part in step.record.parts:
+        with step.opened(part.file) as file:
             yield file.read(columns=list(names))
 
 
@@ -36,10 +35,10 @@ def rows_at(step: StepRows, places: Places) -> Iterator[Table]:
         places: In rising order, shape (rows,).
     """
     first = 0
-    for path, part in zip(paths(step), step.record.parts, strict=True):
+    for part in step.record.parts:
         inside = _between(places, first, first + part.rows)
         if len(inside):
-            with _opened(path) as file:
+            with step.opened(part.file) as file:
                 yield from _of_groups(file, inside)
         first += part.rows
 
@@ -58,14 +57,3 @@ def _between(places: Places, first: int, end: int) -> Places:
     """Those of the places that are in [first, end), counted from `first`."""
     low, high = np.searchsorted(places, [first, end])
     return places[low:high] - first
-
-
-def _opened(path: str) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except FileNotFoundError as error:
-        raise StorageError(f"{path} is missing; was the step run again meanwhile?") from error
-    except (pa.ArrowException, OSError) as error:
-        raise StorageError(
-            f"{path} cannot be read, it is damaged ({error}); delete its folder, and run again"
-        ) from error

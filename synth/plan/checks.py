@@ -187,20 +187,17 @@ def check_against(place: str, step: AnyStep, reads: str, tables: Tables) -> None
         return
     if step.against is None or not set(ours) & set(theirs):
         return
-    table = tables[reads]
-    while table.name != step.against and isinstance(table, PlannedStep) and not _makes_rows(table):
-        table = tables[table.reads]
-    if table.name == step.against:
+    came_from = reads
+    for table in _steps_back(reads, tables):
+        if came_from == step.against or table.makes_rows:
+            break
+        came_from = table.reads
+    if came_from == step.against:
         raise RecipeError(
             f"{place}: `against` names {step.against!r}, from which its own rows come, so that "
             "each would repeat itself and drop; name another step or source, or leave it out to "
             "compare the rows with each other"
         )
-
-
-def _makes_rows(table: PlannedStep) -> bool:
-    by_llm = table.generation is not None and table.generation.makes_rows
-    return by_llm or table.step.makes_rows
 
 
 def check_prompt(place: str, step: Generate, head: PromptHead) -> None:

@@ -77,6 +77,12 @@ class PlannedStep:
         return fingerprint(self.ingredients)
 
     @property
+    def makes_rows(self) -> bool:
+        """Whether rows of its own may stand beside or instead of those that it reads."""
+        by_llm = self.generation is not None and self.generation.makes_rows
+        return by_llm or self.step.makes_rows
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Names of the models that it asks."""
         if isinstance(self.step, Generate):

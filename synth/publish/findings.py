@@ -51,11 +51,10 @@ def findings(asked: ToPublish, pieces: Sequence[Piece], token: str | None) -> li
 
 
 def _unfinished(asked: ToPublish) -> Iterator[str]:
-    folder = asked.run.folder
-    steps = [name for name in asked.run.folders if read_record(folder.sub(name)) is None]
+    steps = asked.run.missing
     if steps:
         yield f"the run is not finished: {', '.join(steps)} is missing; go on with `synth run`"
-    exports = folder.sub(EXPORT_FOLDER)
+    exports = asked.run.folder.sub(EXPORT_FOLDER)
     lost = [spec.name for spec in asked.exports if read_record(exports.sub(spec.name)) is None]
     if lost and not steps:
         yield f"the run is not finished: no export {', '.join(lost)}; go on with `synth run`"

@@ -179,8 +179,7 @@ class Repository:
             with hub_errors(self.repo, "creating it"):
                 self._api.create_repo(self.repo, repo_type=_TYPE, private=private)
         except PublishError as error:
-            response = getattr(error.__cause__, "response", None)
-            if response is not None and response.status_code == 409:
+            if _is_conflict(error):
                 raise PublishError(
                     f"the name {self.repo} is taken by a dataset that the token may not see; give "
                     "another name, or ask its owner for the right to write"
@@ -242,8 +241,7 @@ class Repository:
             with hub_errors(self.repo, "tagging"):
                 self._api.create_tag(self.repo, tag=tag, revision=commit, repo_type=_TYPE)
         except PublishError as error:
-            response = getattr(error.__cause__, "response", None)
-            if response is not None and response.status_code == 409:
+            if _is_conflict(error):
                 raise PublishError(
                     f"somebody else made the tag {tag} of {self.repo} in the meantime; the files "
                     "are there, and the same command tells whether they are the same"
@@ -263,6 +261,12 @@ def check_unchanged(pieces: Sequence[Piece]) -> None:
             f"{', '.join(changed)} changed while it was published: let the run end, and run the "
             "same command again"
         )
+
+
+def _is_conflict(error: PublishError) -> bool:
+    """Whether the Hub refused because what is to be made is there already."""
+    response = getattr(error.__cause__, "response", None)
+    return response is not None and response.status_code == 409
 
 
 def _addition(piece: Piece) -> CommitOperationAdd:

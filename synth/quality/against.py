@@ -12,10 +12,11 @@ from synth.core.rows import Table
 from synth.indexing import source_at
 from synth.inputs.tables import read_tables
 from synth.quality.finding import Finding
+from synth.steps import Decontaminate
 from synth.view import Run
 
-# As `decontaminate` has it: runs of 13 words, shorter texts as a whole from 8 words on.
-_WORDS, _FEWEST = 13, 8
+# As `decontaminate` has it.
+_RULE = Decontaminate(against="eval")
 _BATCH = 8_192
 _EXAMPLES = 10
 _CHARS = 160
@@ -41,7 +42,7 @@ def overlap_with(run: Run, against: tuple[str, str] | None) -> Finding:
     from synth.algorithms.overlap import overlap, phrases
 
     texts = _texts(*against)
-    known = phrases(texts, _WORDS, _FEWEST)
+    known = phrases(texts, _RULE.ngram.n, _RULE.min_words)
     step, rows, hits = run[run.steps[-1]], 0, 0
     lines: list[tuple[str, ...]] = []
     for batch in step.batches(["id", "text", "query", "positives.text"], batch_rows=_BATCH):
@@ -54,8 +55,9 @@ def overlap_with(run: Run, against: tuple[str, str] | None) -> Finding:
     return Finding(
         "overlap",
         title,
-        f"{hits:,} of {rows:,} rows share {_WORDS} words in a row with one of {len(texts):,} texts "
-        f"of {Path(against[0]).name}; query, text and positives were looked at.",
+        f"{hits:,} of {rows:,} rows share {_RULE.ngram.n} words in a row with one of "
+        f"{len(texts):,} texts of {Path(against[0]).name}; query, text and positives were looked "
+        "at.",
         ("row", "of its runs of words", "the text there"),
         tuple(lines),
     )

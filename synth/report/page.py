@@ -17,7 +17,7 @@ from synth.html.tree import tree
 from synth.inputs.files import Folder, storage_errors
 from synth.manifest import StepRecord
 from synth.quality.finding import Finding
-from synth.recipe import parse_recipe
+from synth.recipe import EXPORT
 from synth.redact import redacted
 from synth.samples import cards
 from synth.view import Run
@@ -140,12 +140,9 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _missing(run: Run) -> str:
-    """The steps of the recipe that the run has not finished."""
-    recipe = parse_recipe(run.recipe, f"the recipe of {run.folder.url}")
-    names = [*recipe.all_sources(), *(name for name, _ in recipe.named_steps())]
-    missing = [name for name in names if name not in run.steps]
-    exported = any(record.kind in {spec.format for spec in recipe.export} for record in run.records)
-    missing += [] if exported else ["export"]
+    """What the run has not finished, and what to do."""
+    exported = any(record.name == EXPORT for record in run.records)
+    missing = [*run.missing, *([] if exported else ["the export"])]
     return f"without {', '.join(missing)}; go on with `synth run`" if missing else ""
 
 

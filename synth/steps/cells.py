@@ -114,3 +114,22 @@ def numbers(batch: Table, column: str, step: str) -> NDArray[np.float64]:
         ]
         return np.array(lowest, np.float64)
     raise RecipeError(f"{step} reads numbers; column `{column}` holds {kind}")
+
+
+def out_of_bounds(
+    column: str, numbers: NDArray[np.float64], low: float | None, high: float | None
+) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Why rows are out of bounds, and which, shape (rows,) each.
+
+    Args:
+        column: What the numbers are called.
+        numbers: Not a number where there is none, which is out of bounds too.
+        low: The least number that is inside; None is off.
+        high: The highest, likewise.
+    """
+    found = [(f"no_{column}", np.isnan(numbers))]
+    if low is not None:
+        found.append((f"below_min_{column}", numbers < low))
+    if high is not None:
+        found.append((f"above_max_{column}", numbers > high))
+    return found

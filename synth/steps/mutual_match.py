@@ -70,7 +70,7 @@ class MutualMatch(OneTaskStep):
         """
         if not (table.num_rows and corpus.num_rows):
             none = [None] * table.num_rows
-            out = self._filled(table, [[]] * table.num_rows, none, none)
+            out = rows.with_columns(table, self.adds(), ([[]] * table.num_rows, none, none))
             return rows.mark_dropped(out, [True] * table.num_rows, "not_mutual")
         own = cells.usable_vectors(table, self.vector)
         theirs = cells.usable_vectors(corpus, self.corpus_vector)
@@ -85,14 +85,9 @@ class MutualMatch(OneTaskStep):
             [{"id": ids[at], "text": texts[at], "score": float(score)}]
             for at, score in zip(found.nearest, found.scores, strict=True)
         ]
-        out = self._filled(table, positives, found.scores, found.margins)
+        out = rows.with_columns(table, self.adds(), (positives, found.scores, found.margins))
         out = rows.mark_dropped(out, ~found.is_mutual, "not_mutual")
         weak = found.margins < self.min_margin
         if self.min_score is not None:
             weak |= found.scores < self.min_score
         return rows.mark_dropped(out, weak, "match_too_weak")
-
-    def _filled(self, table: Table, *values: object) -> Table:
-        for field, column in zip(self.adds(), values, strict=True):
-            table = rows.with_column(table, field, pa.array(column, field.type))
-        return table

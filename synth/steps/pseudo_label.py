@@ -81,7 +81,7 @@ class PseudoLabel(OneTaskStep):
             RecipeError: If texts and labels have vectors of different sizes.
         """
         if not table.num_rows:
-            return self._filled(table, [], [], [])
+            return rows.with_columns(table, self.adds(), ([], [], []))
         if not labels.num_rows:
             raise SourceError(f"pseudo_label: {self.labels!r} has no row, so there is no label")
         texts = cells.usable_vectors(table, self.vector)
@@ -94,7 +94,7 @@ class PseudoLabel(OneTaskStep):
         found = pseudo_labels(texts, described, self.threshold, self.least, self.most)
         names = labels.column("id").to_pylist()
         given = [names[at] for at in found.labels]
-        out = self._filled(table, given, found.scores, found.margins)
+        out = rows.with_columns(table, self.adds(), (given, found.scores, found.margins))
         out = rows.mark_dropped(out, found.margins < self.min_margin, "label_unclear")
         kept = out.column("drop_reason").is_null().to_numpy()
         counts = np.bincount(found.labels[kept], minlength=len(names))
@@ -107,8 +107,3 @@ class PseudoLabel(OneTaskStep):
             ),
         }
         return with_facts(out, facts)
-
-    def _filled(self, table: Table, *values: object) -> Table:
-        for field, column in zip(self.adds(), values, strict=True):
-            table = rows.with_column(table, field, pa.array(column, field.type))
-        return table

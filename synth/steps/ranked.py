@@ -7,16 +7,11 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from synth.core import rows
 from synth.core.ids import derive_seed
 from synth.core.rows import Table
-from synth.steps import cells
 from synth.steps.ask import Answer
-from synth.steps.made import EDITS, SCORED_BY, Made, Maker, listed_before
-from synth.steps.scored import LISTS, NAMES, entries_of, give
+from synth.steps.made import Made, Maker
+from synth.steps.scored import Scoring, entries_of, give
 
 # What a prompt calls the texts that are put in order, as they are shown.
 PASSAGES = "passages"
@@ -68,26 +63,14 @@ def ranked_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
         answers: One for each of them that has an entry.
         maker: The step.
     """
-    lists = [cells.entries(batch, name) for name in NAMES]
-    edits = listed_before(batch, EDITS)
-    reasons: list[str | None] = [None] * batch.num_rows
-    by: list[str | None] = [None] * batch.num_rows
+    scoring = Scoring(batch, maker)
     for answer in answers:
-        at = answer.ask.row
         if answer.parsed.failure is not None:
-            reasons[at] = None if maker.keep_failed else answer.parsed.failure
+            scoring.failed(answer)
             continue
-        edits[at] = [*(edits[at] or []), maker.provenance(answer)]
-        by[at] = maker.scored_by(answer)
-        own = list(entries_of({name: one[at] for name, one in zip(NAMES, lists, strict=True)}))
+        own = scoring.entries(answer)
         reply = str(next(iter(answer.parsed.items[0].values())))
         last = max(1, len(own) - 1)
         order = ranking(reply, len(own), answer.ask.seed)
         give([own[entry] for entry in order], [1 - n / last for n in range(len(own))], maker)
-    out = batch
-    for field, filled in zip(LISTS, lists, strict=True):
-        out = cells.with_entries(out, field, filled)
-    out = rows.with_column(out, SCORED_BY, pa.array(by, SCORED_BY.type))
-    out = rows.with_column(out, EDITS, pa.array(edits, EDITS.type))
-    out = rows.with_column(out, rows.DROP_REASON, reasons)
-    return Made(out, np.zeros(batch.num_rows, np.bool_))
+    return scoring.made()

@@ -44,15 +44,6 @@ class Rule(BaseModel):
             raise ValueError("give `min`, `max` or both")
         return self
 
-    def reasons(self, numbers: NDArray[np.float64]) -> list[tuple[str, NDArray[np.bool_]]]:
-        """Why rows fail, and which do, shape (rows,) each."""
-        found = [(f"no_{self.column}", np.isnan(numbers))]
-        if self.min is not None:
-            found.append((f"below_min_{self.column}", numbers < self.min))
-        if self.max is not None:
-            found.append((f"above_max_{self.column}", numbers > self.max))
-        return found
-
 
 class ScoreCascade(OneTaskStep):
     """Hold rows to rules in order; `status` is ``kept`` or the reason of the first that fails.
@@ -97,7 +88,7 @@ class ScoreCascade(OneTaskStep):
             numbers = cells.numbers(table, rule.column, self.kind)
             before = status == KEPT
             alone = np.zeros(table.num_rows, np.bool_)
-            for reason, failed in rule.reasons(numbers):
+            for reason, failed in cells.out_of_bounds(rule.column, numbers, rule.min, rule.max):
                 status[(status == KEPT) & failed] = reason
                 alone |= failed
             facts[_said(rule)] = _told(numbers, alone, before & alone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-import numpy as np
 import pyarrow as pa
 from pydantic import FiniteFloat, model_validator
 
@@ -52,9 +51,6 @@ class ScoreFilter(MapStep):
             RecipeError: If the column does not hold numbers.
         """
         numbers = cells.numbers(batch, self.column, self.kind)
-        out = rows.mark_dropped(batch, np.isnan(numbers), f"no_{self.column}")
-        if self.min is not None:
-            out = rows.mark_dropped(out, numbers < self.min, f"below_min_{self.column}")
-        if self.max is not None:
-            out = rows.mark_dropped(out, numbers > self.max, f"above_max_{self.column}")
-        return out
+        for reason, failed in cells.out_of_bounds(self.column, numbers, self.min, self.max):
+            batch = rows.mark_dropped(batch, failed, reason)
+        return batch

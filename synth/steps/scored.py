@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from synth.algorithms.fusion import fused_scores
 from synth.core import rows
@@ -45,6 +44,45 @@ def give(entries: Sequence[Entry], scores: Sequence[float | None], maker: Maker)
         entry["score"] = score
 
 
+class Scoring:
+    """Rows whose entries get scores from replies, and what is told of each row with them.
+
+    Args:
+        batch: The rows that were asked about.
+        maker: The step.
+    """
+
+    def __init__(self, batch: Table, maker: Maker) -> None:
+        self._batch, self._maker = batch, maker
+        self._lists = [cells.entries(batch, name) for name in NAMES]
+        self._edits = listed_before(batch, EDITS)
+        self._reasons: list[str | None] = [None] * batch.num_rows
+        self._by: list[str | None] = [None] * batch.num_rows
+
+    def failed(self, answer: Answer) -> None:
+        """Drops the row of a reply that cannot be used, or keeps the scores it had."""
+        failure = None if self._maker.keep_failed else answer.parsed.failure
+        self._reasons[answer.ask.row] = failure
+
+    def entries(self, answer: Answer) -> list[Entry]:
+        """The entries of the row of a reply, which is told as the one that gave their scores."""
+        at = answer.ask.row
+        self._edits[at] = [*(self._edits[at] or []), self._maker.provenance(answer)]
+        self._by[at] = self._maker.scored_by(answer)
+        row = {name: one[at] for name, one in zip(NAMES, self._lists, strict=True)}
+        return list(entries_of(row))
+
+    def made(self) -> Made:
+        """The same rows with what their entries were given."""
+        out = self._batch
+        for field, filled in zip(LISTS, self._lists, strict=True):
+            out = cells.with_entries(out, field, filled)
+        out = rows.with_column(out, SCORED_BY, self._by)
+        out = rows.with_column(out, EDITS, self._edits)
+        out = rows.with_column(out, rows.DROP_REASON, self._reasons)
+        return Made(out, np.zeros(out.num_rows, np.bool_))
+
+
 def scored_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
     """The same rows with the replies as the scores of their entries, in [0, 1].
 
@@ -56,27 +94,15 @@ def scored_rows(batch: Table, answers: Sequence[Answer], maker: Maker) -> Made:
         answers: One for each of their `entries_of`, in that order.
         maker: The step.
     """
-    lists = [cells.entries(batch, name) for name in NAMES]
-    edits = listed_before(batch, EDITS)
-    reasons: list[str | None] = [None] * batch.num_rows
-    by: list[str | None] = [None] * batch.num_rows
-    for at, group in groupby(answers, key=lambda answer: answer.ask.row):
+    scoring = Scoring(batch, maker)
+    for _, group in groupby(answers, key=lambda answer: answer.ask.row):
         replies = list(group)
         good = [answer for answer in replies if answer.parsed.failure is None]
         if not good:
-            reasons[at] = None if maker.keep_failed else replies[0].parsed.failure
+            scoring.failed(replies[0])
             continue
-        edits[at] = [*(edits[at] or []), maker.provenance(good[0])]
-        by[at] = maker.scored_by(good[0])
-        row = {name: one[at] for name, one in zip(NAMES, lists, strict=True)}
-        give(list(entries_of(row)), [_score(answer, maker) for answer in replies], maker)
-    out = batch
-    for field, filled in zip(LISTS, lists, strict=True):
-        out = cells.with_entries(out, field, filled)
-    out = rows.with_column(out, SCORED_BY, pa.array(by, SCORED_BY.type))
-    out = rows.with_column(out, EDITS, pa.array(edits, EDITS.type))
-    out = rows.with_column(out, rows.DROP_REASON, reasons)
-    return Made(out, np.zeros(batch.num_rows, np.bool_))
+        give(scoring.entries(good[0]), [_score(answer, maker) for answer in replies], maker)
+    return scoring.made()
 
 
 def _score(answer: Answer, maker: Maker) -> float | None:
