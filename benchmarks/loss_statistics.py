@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,23 +62,27 @@ class Losses:
         return cls(loss, place, window, cut)
 
 
-def compared(found: Mapping[str, Losses], document: Index, window_tokens: int) -> dict[str, Any]:
-    """Mean losses of several orders, and how much less they are than those of the first.
+def compared(
+    found: Mapping[str, Losses], document: Index, window_tokens: int, bases: Sequence[str]
+) -> dict[str, Any]:
+    """Mean losses of several orders, and how much less they are than those of some.
 
     Args:
         found: The losses of each order.
         document: The document of each token, shape (tokens,).
         window_tokens: Tokens of a window.
+        bases: The orders that each is compared with.
     """
     counts = np.all([np.isfinite(one.loss) for one in found.values()], axis=0)
-    first = next(iter(found.values()))
     bounds = np.linspace(0, window_tokens, _PLACES + 1).round().astype(int)
     told = {}
     for name, one in found.items():
         loss = one.loss[counts]
         low, high = interval(loss, one.window[counts])
-        drop = first.loss[counts] - loss
-        drop_low, drop_high = interval(drop, document[counts])
+        less = {}
+        for base in bases:
+            drop = found[base].loss[counts] - loss
+            less[base] = (round(float(drop.mean()), 5), *interval(drop, document[counts]))
         part = np.searchsorted(bounds, one.place[counts], side="right") - 1
         sums = np.bincount(part, loss, _PLACES) / np.maximum(
             1, np.bincount(part, minlength=_PLACES)
@@ -89,9 +93,7 @@ def compared(found: Mapping[str, Losses], document: Index, window_tokens: int) -
             "loss": round(float(loss.mean()), 5),
             "low": low,
             "high": high,
-            "drop": round(float(drop.mean()), 5),
-            "drop_low": drop_low,
-            "drop_high": drop_high,
+            "less_than": less,
             "by_place": [round(float(value), 4) for value in sums],
         }
     shown = [(int(begin), int(end)) for begin, end in itertools.pairwise(bounds)]

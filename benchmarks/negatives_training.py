@@ -4,7 +4,8 @@ One run of `synth` mines negatives for the claims of SciFact's training split an
 more. MiniLM is trained on each kind of negatives with three seeds, and tested on SciFact's test
 split and, without having seen any of it, on covid_qa. Writes
 ``benchmarks/results/negatives-training.json`` and a page beside it. It takes about an hour on two
-cores; each finished training is kept in the user's cache, so that it goes on where it was ended.
+cores; each finished training is kept in the user's cache and among the results, so that it goes on
+where it was ended.
 """
 
 from __future__ import annotations
@@ -85,7 +86,12 @@ def main() -> None:
     parser.add_argument(
         "--without-generated", action="store_true", help="leave out d, for which an LLM must run"
     )
+    parser.add_argument(
+        "--finished", action="store_true", help="tell of finished trainings, and train no more"
+    )
     args = parser.parse_args()
+    path = _RESULTS / "negatives-training.json"
+    known = json.loads(path.read_text())["trainings"] if path.exists() else {}
     scifact = read_set(args.data / "scifact", "train")
     conditions = {
         name: step
@@ -100,23 +106,32 @@ def main() -> None:
             wanted.append((name, rows, seed))
     # Two trainings with a thread each take less time than one with two.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda one: _measured(args.data, *one), wanted))
-    done: dict[str, list[dict[str, float]]] = {}
-    for (name, _, _), scores in zip(wanted, found, strict=True):
-        done.setdefault(name, []).append(scores)
+        found = list(
+            pool.map(
+                lambda one: _measured(args.data, *one, known=known, train=not args.finished), wanted
+            )
+        )
+    trainings: dict[str, Any] = {}
+    done: dict[str, dict[int, dict[str, float]]] = {}
+    for (name, _, seed), one in zip(wanted, found, strict=True):
+        if one is not None:
+            mark, scores = one
+            trainings[mark] = scores
+            done.setdefault(name, {})[seed] = scores
     sizes = {name: (len(rows), _filled(rows)) for name, rows, _ in wanted if rows}
     result = {
         "date": datetime.now(UTC).date().isoformat(),
         "command": "python benchmarks/negatives_training.py DATA"
-        f"{' --without-generated' if args.without_generated else ''}",
+        f"{' --without-generated' if args.without_generated else ''}"
+        f"{' --finished' if args.finished else ''}",
         "machine": machine(),
         "packages": versions(*_PACKAGES),
         "load": load(),
         "learning": LEARNING,
         "rows": {name: {"rows": rows, "negatives": kept} for name, (rows, kept) in sizes.items()},
         "scores": done,
+        "trainings": known | trainings,
     }
-    path = _RESULTS / "negatives-training.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     path.with_suffix(".md").write_text("\n".join(_page(result)) + "\n")
 
@@ -169,20 +184,35 @@ def _filled(rows: Sequence[Row]) -> float:
     return sum(len(negatives) for _, _, negatives in rows) / max(1, len(rows))
 
 
-def _measured(data: Path, name: str, rows: Sequence[Row], seed: int) -> dict[str, float]:
-    """The scores of MiniLM trained on some rows, in a process of its own; kept once known."""
+def _measured(
+    data: Path,
+    name: str,
+    rows: Sequence[Row],
+    seed: int,
+    *,
+    known: Mapping[str, dict[str, float]],
+    train: bool,
+) -> tuple[str, dict[str, float]] | None:
+    """The scores of MiniLM trained on some rows, in a process of its own, with what marks them.
+
+    None if they are not known yet and nothing is to be trained.
+    """
     training = Training(str(data.resolve()), [list(one) for one in rows], seed)
     mark = sha256(json.dumps([training.rows, seed, LEARNING]).encode()).hexdigest()[:24]
     home = cache_folder("training")
     asked, told = home / f"{mark}.asked.json", home / f"{mark}.json"
+    if mark in known:
+        return mark, known[mark]
     if not told.exists():
+        if not train:
+            return None
         asked.write_text(training.to_json())
         script = str(Path(__file__).with_name("training_runs.py"))
         single = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, script, str(asked), str(told)], check=True, env=single)
     found: dict[str, float] = json.loads(told.read_text())
     print(name, seed, found, flush=True)
-    return found
+    return mark, found
 
 
 def _page(result: dict[str, Any]) -> Iterator[str]:
@@ -197,31 +227,30 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         "which are the same for all, so that differences are of pairs."
     )
     yield ""
-    baseline = result["scores"]["b: nearest, unfiltered"]
+    baseline = result["scores"].get("b: nearest, unfiltered", {})
     lines = []
     for name, runs in result["scores"].items():
         size = result["rows"].get(name, {})
         line: list[object] = [
             name,
+            len(runs) if size else "",
             size.get("rows", ""),
             f"{size['negatives']:.2f}" if size else "",
         ]
         for test in ("scifact", "covid_qa"):
-            found = np.array([one[test] for one in runs])
-            line.append(
-                f"{found.mean():.4f} ± {found.std(ddof=1):.4f}"
-                if len(found) > 1
-                else f"{found[0]:.4f}"
+            found = np.array([one[test] for one in runs.values()])
+            spread = f" ± {found.std(ddof=1):.4f}" if len(found) > 1 else ""
+            line.append(f"{found.mean():.4f}{spread}")
+            gains = np.array(
+                [one[test] - baseline[seed][test] for seed, one in runs.items() if seed in baseline]
             )
-            if len(found) == len(baseline):
-                gains = found - np.array([one[test] for one in baseline])
-                line.append(f"{gains.mean():+.4f} ({gains.min():+.4f} to {gains.max():+.4f})")
-            else:
-                line.append("")
+            among = f" ({gains.min():+.4f} to {gains.max():+.4f})" if len(gains) > 1 else ""
+            line.append(f"{gains.mean():+.4f}{among}" if len(gains) else "")
         lines.append(tuple(line))
     yield from table(
         (
             "negatives",
+            "seeds",
             "rows",
             "a row",
             "SciFact nDCG@10",

@@ -50,6 +50,8 @@ ORDERS: dict[str, dict[str, Any]] = {
     "path": {"objective": "path"},
     "window": {"objective": "window"},
 }
+# What the others are compared with.
+_BASES = ("random", "paper")
 
 
 def main() -> None:
@@ -60,6 +62,12 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=200, help="of each order, about")
     parser.add_argument("--window-tokens", type=int, default=1024)
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="bfloat16 takes half the time on processors with units for it",
+    )
     args = parser.parse_args()
     path = _RESULTS / "ordering-loss.json"
     result = json.loads(path.read_text()) if path.exists() else {"trials": {}}
@@ -68,12 +76,12 @@ def main() -> None:
         corpus = first_of(corpus, args.windows * args.window_tokens)
         shown = name if args.passage_words is None else f"{name}, {args.passage_words} words"
         result["trials"][f"{shown}, windows of {args.window_tokens:,} tokens"] = trial(
-            corpus, args.window_tokens, args.orders
+            corpus, args.window_tokens, args.orders, args.dtype
         )
     chosen = "" if args.orders == list(ORDERS) else f" --orders {' '.join(args.orders)}"
     result |= {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": f"python benchmarks/ordering_loss.py DATA{chosen}",
+        "command": f"python benchmarks/ordering_loss.py DATA --dtype {args.dtype}{chosen}",
         "machine": machine(),
         "packages": versions(*_PACKAGES),
     }
@@ -87,13 +95,14 @@ def first_of(corpus: Corpus, tokens: int) -> Corpus:
     return corpus.part(np.arange(min(len(corpus.tokens), held)))
 
 
-def trial(corpus: Corpus, window_tokens: int, orders: list[str]) -> dict[str, Any]:
+def trial(corpus: Corpus, window_tokens: int, orders: list[str], dtype: str) -> dict[str, Any]:
     """What each order makes of a corpus.
 
     Args:
         corpus: The documents.
         window_tokens: Tokens of a window.
-        orders: Names of `ORDERS`; the first is what the others are compared with.
+        orders: Names of `ORDERS`.
+        dtype: What the model computes in.
     """
     found: dict[str, Losses] = {}
     within: dict[str, float] = {}
@@ -102,9 +111,10 @@ def trial(corpus: Corpus, window_tokens: int, orders: list[str]) -> dict[str, An
         separator = load_tokenizer(TOKENIZER).eos_token_id
         windows = filled(spans, corpus.ids, corpus.begins, separator)
         print(f"{corpus.name}, {name}: {len(windows.begins) - 1} windows", flush=True)
-        found[name] = Losses.of(window_losses(windows), windows, spans, corpus.begins)
+        found[name] = Losses.of(window_losses(windows, dtype), windows, spans, corpus.begins)
     document = np.repeat(np.arange(len(corpus.tokens)), corpus.tokens)
-    told = compared(found, document, window_tokens)
+    bases = [name for name in _BASES if name in found]
+    told = compared(found, document, window_tokens, bases)
     for name, row in told["orders"].items():
         row["within"] = round(within[name], 4)
     return {"documents": len(corpus.tokens), "tokens": int(corpus.tokens.sum())} | told
@@ -119,12 +129,12 @@ def spans_of(corpus: Corpus, name: str, window_tokens: int) -> tuple[Spans, floa
     return spans, done.after.within.mean
 
 
-def window_losses(windows: Windows) -> NDArray[np.float32]:
+def window_losses(windows: Windows, dtype: str) -> NDArray[np.float32]:
     """The loss of each token of each window, not a number for the first one of a window.
 
     Goes on from what the cache has.
     """
-    made_of = windows.ids.tobytes() + windows.begins.tobytes() + f"{_MODEL} float32".encode()
+    made_of = windows.ids.tobytes() + windows.begins.tobytes() + f"{_MODEL} {dtype}".encode()
     key = sha256(made_of).hexdigest()
     path = cache_folder("losses") / f"{key[:32]}.npy"
     known: NDArray[np.float32] = np.load(path) if path.exists() else np.zeros(0, np.float32)
@@ -134,7 +144,7 @@ def window_losses(windows: Windows) -> NDArray[np.float32]:
     while at < len(begins) - 1:
         end = min(at + _SAVED_EVERY, len(begins) - 1)
         bounds = itertools.pairwise(begins[at : end + 1].tolist())
-        parts.extend(_predicted(windows.ids[begin:behind]) for begin, behind in bounds)
+        parts.extend(_predicted(windows.ids[begin:behind], dtype) for begin, behind in bounds)
         at = end
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.concatenate(parts))
@@ -142,12 +152,12 @@ def window_losses(windows: Windows) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def _predicted(ids: NDArray[np.int32]) -> NDArray[np.float32]:
+def _predicted(ids: NDArray[np.int32], dtype: str) -> NDArray[np.float32]:
     import torch
 
     given = torch.from_numpy(ids.astype(np.int64))[None]
     with torch.inference_mode():
-        logits = _model()(given).logits[0, :-1].float()
+        logits = _model(dtype)(given).logits[0, :-1].float()
         losses = torch.nn.functional.cross_entropy(logits, given[0, 1:], reduction="none")
     found = np.full(len(ids), np.nan, np.float32)
     found[1:] = losses.numpy()
@@ -155,12 +165,11 @@ def _predicted(ids: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 @functools.cache
-def _model() -> Any:  # noqa: ANN401  (transformers has no types)
+def _model(dtype: str) -> Any:  # noqa: ANN401  (transformers has no types)
     import torch
     from transformers import AutoModelForCausalLM
 
-    # On processors without matrix units bfloat16 takes longer.
-    model = AutoModelForCausalLM.from_pretrained(local_model(_MODEL), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(local_model(_MODEL), dtype=getattr(torch, dtype))
     return model.eval()
 
 
@@ -179,19 +188,18 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         yield ""
         yield f"## {name}: {one['documents']:,} documents, {one['tokens']:,} tokens"
         yield ""
-        first = next(iter(one["orders"]))
+        bases = list(next(iter(one["orders"].values()))["less_than"])
+        less = [f"less than {base}" for base in bases]
         yield from table(
-            ("order", "windows", "within", "loss a token", f"less than {first}", "documents cut"),
+            ("order", "windows", "within", "documents cut", "loss a token", *less),
             [
                 (
                     order,
                     row["windows"],
                     f"{row['within']:.3f}",
-                    f"{row['loss']:.4f} [{row['low']:.4f}, {row['high']:.4f}]",
-                    f"{row['drop']:.4f} [{row['drop_low']:.4f}, {row['drop_high']:.4f}]"
-                    if order != first
-                    else "",
                     row["cut"],
+                    f"{row['loss']:.4f} [{row['low']:.4f}, {row['high']:.4f}]",
+                    *(_less(row["less_than"][base]) if base != order else "" for base in bases),
                 )
                 for order, row in one["orders"].items()
             ],
@@ -209,6 +217,10 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         )
     yield ""
     yield made_by(result)
+
+
+def _less(found: tuple[float, float, float]) -> str:
+    return f"{found[0]:.4f} [{found[1]:.4f}, {found[2]:.4f}]"
 
 
 if __name__ == "__main__":

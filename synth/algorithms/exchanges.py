@@ -163,15 +163,14 @@ def _best(
             cosine = inner_product(packing.vectors[document], packing.vectors[second], scratch)
             across = inner_product(packing.sums[here], packing.vectors[second], scratch)
             both = given * given + taken * taken - 2.0 * given * taken * cosine
-            # (x + y)^2 = x^2 + y^2 + 2xy: what is held already and what comes.
-            lost_here = taken * (taken + 2.0 * theirs_here) + given * (given - 2.0 * mine)
-            lost_there = given * (given + 2.0 * mine_there) + taken * (taken - 2.0 * theirs)
-            new_here = squares_here + both - (1 - rule.own) * lost_here
+            new_here = squares_here + both
             new_here += 2.0 * (taken * across - given * packing.along[part])
-            new_there = squares_there + both - (1 - rule.own) * lost_there
+            new_there = squares_there + both
             new_there += 2.0 * (given * along - taken * packing.along[other])
             gain = worth(new_here, filled_here - given + taken) - before
             gain += worth(new_there, filled_there + given - taken)
+            cuts = (given < mine) + (taken < theirs) - (mine_there > 0) - (theirs_here > 0)
+            gain -= rule.cut_cost * cuts
             if gain > best.gain:
                 best = _Exchange(gain, other, given, taken)
         other = packing.next_in_window[other]

@@ -104,7 +104,7 @@ def test_windows_of_similar_documents_hold_every_token_once(
     assert all((one == other).all() for one, other in zip(spans, again, strict=True))
 
 
-@pytest.mark.parametrize("mean_tokens", [20, 100, 400])
+@pytest.mark.parametrize("mean_tokens", [20, 60, 100])
 def test_more_passes_make_windows_more_similar_than_any_path(mean_tokens: int) -> None:
     rng = np.random.default_rng(mean_tokens)
     vectors = drawn(500, 3, topics=40, dim=24)
@@ -123,6 +123,20 @@ def test_more_passes_make_windows_more_similar_than_any_path(mean_tokens: int) -
     # Windows stay as few, up to the tokens that were left free for separators.
     assert found.windows[-1] <= 1.01 * papers.windows[-1] + 1
     assert sorted(path.tolist()) == list(range(500))
+
+
+@pytest.mark.parametrize(("mean_tokens", "share"), [(20, 0.1), (80, 0.7), (200, 0.85)])
+def test_fewer_documents_are_cut_the_more_a_window_holds(mean_tokens: int, share: float) -> None:
+    vectors = drawn(500, 3, topics=40, dim=24)
+    rng = np.random.default_rng(mean_tokens)
+    tokens = rng.integers(mean_tokens // 2, 2 * mean_tokens, 500)
+    plain, _ = windows_of(vectors, tokens, 1024, 0)
+    found, _ = windows_of(vectors, tokens, 1024, 8)
+
+    def cuts(spans: Spans) -> int:
+        return int((spans.starts > 0).sum())
+
+    assert cuts(found) <= share * cuts(plain)
 
 
 def test_one_document_longer_than_the_window_fills_windows_by_itself() -> None:

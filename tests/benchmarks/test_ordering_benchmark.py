@@ -127,10 +127,10 @@ def test_each_token_keeps_its_loss_and_its_place_whatever_the_order() -> None:
 
 def test_orders_are_compared_on_the_tokens_that_all_of_them_predict() -> None:
     found = {"one": windows_of([0, 1], [4, 4], 20), "other": windows_of([1, 0], [4, 4], 20)}
-    told = compared(found, np.repeat([0, 1], 4), 20)
+    told = compared(found, np.repeat([0, 1], 4), 20, ["one", "other"])
     assert told["tokens_compared"] == 6
-    assert told["orders"]["one"]["drop"] == 0
-    assert told["orders"]["other"]["drop"] == 0
+    assert told["orders"]["one"]["less_than"]["other"][0] == 0
+    assert told["orders"]["other"]["less_than"]["one"][0] == 0
     assert told["orders"]["one"]["loss"] == told["orders"]["other"]["loss"]
     assert len(told["places"]) == len(told["orders"]["one"]["by_place"]) == 8
 
