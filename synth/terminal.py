@@ -181,7 +181,19 @@ def _is_shown(name: str, value: Any) -> bool:  # noqa: ANN401  (any value of a r
 
 
 def _labelled(label: str, value: Any, style: str) -> Text:  # noqa: ANN401  (any value of a row)
-    return Text.assemble((f"{label} ", style), cut(value, _TEXT_CHARS))
+    return Text.assemble((f"{label} ", style), cut(_plain(value), _TEXT_CHARS))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  (any value of a row)
+    """Lists and structures as a reader writes them."""
+    match value:
+        case Mapping():
+            told = (f"{name} {_plain(one)}" for name, one in value.items() if one is not None)
+            return ", ".join(told)
+        case list():
+            return "; ".join(str(_plain(one)) for one in value)
+        case _:
+            return value
 
 
 def _entries(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:

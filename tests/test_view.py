@@ -18,7 +18,7 @@ from synth.inputs.files import Folder
 from synth.manifest import Part, StepRecord, write_record
 from synth.recipe import Recipe, parse_recipe
 from synth.steps.rejected import REJECTED_NEGATIVES
-from synth.terminal import render_ledger, render_near, render_rows, render_why
+from synth.terminal import _labelled, render_ledger, render_near, render_rows, render_why
 from synth.view import Run, open_run
 
 RECIPE = """\
@@ -240,6 +240,13 @@ def test_a_document_tells_where_it_is_a_negative_and_what_became_of_it(run: Run)
 def test_an_unknown_id_is_said_to_be_unknown(run: Run) -> None:
     with pytest.raises(SynthError, match="has the id 'nobody'; looked in source, docs"):
         run.why("nobody")
+
+
+def test_lists_and_structures_are_shown_as_a_reader_writes_them() -> None:
+    notes = [{"id": "a", "note": "twice"}, {"id": "b", "note": None}]
+    assert _labelled("listed", notes, "dim").plain == "listed id a, note twice; id b"
+    assert _labelled("tags", ["x", "y"], "dim").plain == "tags x; y"
+    assert _labelled("words", 3, "dim").plain == "words 3"
 
 
 def test_a_terminal_shows_ledger_rows_and_lineage(run: Run) -> None:
