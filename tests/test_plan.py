@@ -415,7 +415,7 @@ MISSING: dict[str, tuple[Change, type[SynthError], str]] = {
     "a field": (
         lambda d: d["source"]["columns"].update(title="title"),
         SourceError,
-        "has a field 'title'; check `columns`, which says our column: the source's field",
+        "has a value in field 'title'; check `columns`, which says our column: the source's field",
     ),
     "a file of another source": (
         lambda d: d.update(sources={"more": {"kind": "parquet", "path": "more"}}),

@@ -68,7 +68,7 @@ def _schema(spec: SourceSpec, records: Records) -> Schema:
         values = records.columns[field]
         if isinstance(values, list) and not any(value is not None for value in values):
             raise SourceError(
-                f"no record of {records.place} or after it has a field {field!r}; "
+                f"no record of {records.place} or after it has a value in field {field!r}; "
                 "check `columns`, which says our column: the source's field"
             )
         fields.append(pa.field(column, _type(column, values)))
