@@ -163,9 +163,12 @@ def _best(
             cosine = inner_product(packing.vectors[document], packing.vectors[second], scratch)
             across = inner_product(packing.sums[here], packing.vectors[second], scratch)
             both = given * given + taken * taken - 2.0 * given * taken * cosine
-            new_here = squares_here + both
+            # (x + y)^2 = x^2 + y^2 + 2xy: what is held already and what comes.
+            lost_here = taken * (taken + 2.0 * theirs_here) + given * (given - 2.0 * mine)
+            lost_there = given * (given + 2.0 * mine_there) + taken * (taken - 2.0 * theirs)
+            new_here = squares_here + both - (1 - rule.own) * lost_here
             new_here += 2.0 * (taken * across - given * packing.along[part])
-            new_there = squares_there + both
+            new_there = squares_there + both - (1 - rule.own) * lost_there
             new_there += 2.0 * (given * along - taken * packing.along[other])
             gain = worth(new_here, filled_here - given + taken) - before
             gain += worth(new_there, filled_there + given - taken)

@@ -30,7 +30,7 @@ class Packing(NamedTuple):
         sums: The sum of each window's vectors, weighted by tokens, shape (windows, dim).
         filled: Tokens of the documents in each window.
         free: Tokens that one more part could have in each window, its separator taken off.
-        squares: The squared length of each sum.
+        squares: The squared length of each sum, less what own tokens do not count.
         along: The inner product of each part's vector with the sum of its window.
     """
 
@@ -56,11 +56,13 @@ class Rule(NamedTuple):
     Attributes:
         window_tokens: Most tokens, separators among them.
         least_part: Fewest tokens of a part of a document that was cut.
+        own: What two tokens of one document count as, as a cosine.
         cut_cost: What each cut of a document takes off, as tokens times similarity.
     """
 
     window_tokens: int
     least_part: int
+    own: float
     cut_cost: float
 
 
@@ -150,7 +152,7 @@ def give(packing: Packing, document: int, tokens: int, window: int) -> None:
 @kernel
 def refresh(packing: Packing, rule: Rule, window: int, scratch: Vectors) -> None:
     """Sums up a window anew, so that no rounding is carried along."""
-    sums, filled, load = packing.sums[window], 0, 0
+    sums, filled, own, load = packing.sums[window], 0, 0.0, 0
     sums[:] = 0
     part = packing.first_in_window[window]
     while part >= 0:
@@ -158,10 +160,11 @@ def refresh(packing: Packing, rule: Rule, window: int, scratch: Vectors) -> None
         vector, weight = packing.vectors[packing.document[part]], np.float32(tokens)
         for dim in range(len(sums)):
             sums[dim] += weight * vector[dim]
-        filled, load = filled + tokens, load + tokens + 1
+        filled, own, load = filled + tokens, own + float(tokens) * tokens, load + tokens + 1
         part = packing.next_in_window[part]
     packing.filled[window], packing.free[window] = filled, rule.window_tokens - load
-    packing.squares[window] = inner_product(sums, sums, scratch)
+    square = float(inner_product(sums, sums, scratch))
+    packing.squares[window] = square - (1 - rule.own) * own
     part = packing.first_in_window[window]
     while part >= 0:
         vector = packing.vectors[packing.document[part]]

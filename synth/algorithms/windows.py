@@ -4,9 +4,10 @@ Documents on a path are cut into full windows. Then parts in two windows change 
 makes the two more similar: equally many tokens of each, so that of two parts the longer one may be
 cut. So windows stay full, and no token is lost.
 
-How similar a window is, is the mean over all pairs of its tokens of the cosine of their documents:
-the squared length of the token-weighted mean of the vectors, so that a change is judged by a few
-inner products. Each cut of a document costs something, so that cuts grow together again.
+How similar a window is, is the mean over all pairs of its tokens of the cosine of their documents,
+where two tokens of one document count as `_OWN`. But for that, it is the squared length of the
+token-weighted mean of the vectors, so that a change is judged by a few inner products. Each cut of
+a document costs something, so that cuts grow together again.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from synth.algorithms.neighbors import Vectors
 from synth.algorithms.spans import Spans, cut_spans
 from synth.algorithms.window_parts import Packing, Rule, begin, total
 
+# About the cosine of neighbours: at 1 long documents stay whole at the price of strangers beside
+# them, whatever a cut costs.
+_OWN = 0.7
 # Tokens times similarity that a cut costs, and at most this share of a window. The rest of a
 # document, without what it goes on from, costs a language model as much as dozens of tokens gain by
 # neighbours; at 0 most windows cut a document, from 20 on few do.
-_CUT_COST, _CUT_COST_SHARE = 20.0, 0.02
+_CUT_COST, _CUT_COST_SHARE = 30.0, 0.03
 # No document is cut into parts below this, nor below an eighth of a window.
 _LEAST_PART = 16
 # One token in so many stays free at first, for the separators of parts that are cut later.
@@ -53,7 +57,7 @@ def window_spans(
     if not passes or not len(spans.windows):
         return spans
     cut_cost = min(_CUT_COST, _CUT_COST_SHARE * window_tokens)
-    packing, rule = _packing(vectors, spans), Rule(window_tokens, least, cut_cost)
+    packing, rule = _packing(vectors, spans), Rule(window_tokens, least, _OWN, cut_cost)
     begin(packing, rule, len(spans.windows))
     similarity = total(packing)
     for _ in range(passes):
