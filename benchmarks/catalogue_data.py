@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from json_lines import read_lines
+
 Row = dict[str, Any]
 
 _SHIPPED = Path(__file__).parents[1] / "recipes" / "data"
@@ -32,18 +34,15 @@ def write_data(data: Path, target: Path) -> dict[str, str]:
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows(data)]
         (target / name).write_text("".join(lines), encoding="utf-8")
         told[name] = of
-    filler = " ".join(row["text"] for row in _read(data / "state_union", "speeches*.jsonl"))
+    filler = " ".join(row["text"] for row in read_lines(data / "state_union", "speeches*.jsonl"))
     (target / "filler.txt").write_text(" ".join(filler.split()[:20_000]), encoding="utf-8")
     return told | {"filler.txt": "state_union"}
 
 
-def _read(folder: Path, pattern: str) -> Iterator[Row]:
-    paths = sorted(folder.glob(pattern))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no {pattern}")
-    for path in paths:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield json.loads(line)
+def _answers(qrels: Path) -> dict[str, str]:
+    """The passage that answers each query."""
+    (path,) = qrels.glob("*.tsv")
+    return dict(line.split("\t")[:2] for line in path.read_text().splitlines()[1:])
 
 
 def _head(text: str, words: int) -> str:
@@ -58,7 +57,9 @@ def _head(text: str, words: int) -> str:
 
 def _by_subject(data: Path, each: int) -> Iterator[Row]:
     """Sections of text books, so many of each subject, without introductions."""
-    sections = [row for row in _read(data / "openstax_topics", "docs*.jsonl") if row["chapter"]]
+    sections = [
+        row for row in read_lines(data / "openstax_topics", "docs*.jsonl") if row["chapter"]
+    ]
     for subject in _SUBJECTS:
         own = [row for row in sections if row["subject"] == subject]
         yield from own[1 :: max(1, len(own) // each)][:each]
@@ -80,24 +81,23 @@ def _labels(data: Path) -> Iterator[Row]:
 
 
 def _articles(data: Path) -> Iterator[Row]:
-    for row in itertools.islice(_read(data / "peps", "docs*.jsonl"), 0, 60, 10):
+    for row in itertools.islice(read_lines(data / "peps", "docs*.jsonl"), 0, 60, 10):
         words = row["text"].split(" ")[:_ARTICLE_WORDS]
         yield {"id": row["id"], "title": row["title"], "text": " ".join(words)}
 
 
 def _web_pages(data: Path) -> Iterator[Row]:
-    for row in itertools.islice(_read(data / "powershell_docs", "docs*.jsonl"), 0, 240, 20):
+    for row in itertools.islice(read_lines(data / "powershell_docs", "docs*.jsonl"), 0, 240, 20):
         yield {"id": row["id"], "text": " ".join(row["text"].split(" ")[:130])}
 
 
 def _facts(data: Path) -> Iterator[Row]:
     """Questions with the sentence of the paragraph that holds the answer."""
     folder = data / "xquad" / "en"
-    texts = {row["_id"]: row["text"] for row in _read(folder, "corpus*.jsonl")}
-    lines = next((data / "xquad" / "qrels").glob("*.tsv")).read_text().splitlines()[1:]
-    paragraph = dict(line.split("\t")[:2] for line in lines)
+    texts = {row["_id"]: row["text"] for row in read_lines(folder, "corpus*.jsonl")}
+    paragraph = _answers(data / "xquad" / "qrels")
     seen: set[str] = set()
-    for row in _read(folder, "queries*.jsonl"):
+    for row in read_lines(folder, "queries*.jsonl"):
         place = paragraph[row["_id"]]
         found = [one for one in texts[place].split(". ") if row["answer"] in one]
         if found and place not in seen:
@@ -110,10 +110,10 @@ def _facts(data: Path) -> Iterator[Row]:
 def _evidence(data: Path) -> Iterator[tuple[str, str, str]]:
     """Claim, label and the abstract that decides it."""
     folder = data / "scifact"
-    claims = {row["_id"]: row["text"] for row in _read(folder, "queries*.jsonl")}
-    texts = {row["_id"]: row["text"] for row in _read(folder, "corpus*.jsonl")}
+    claims = {row["_id"]: row["text"] for row in read_lines(folder, "queries*.jsonl")}
+    texts = {row["_id"]: row["text"] for row in read_lines(folder, "corpus*.jsonl")}
     seen: set[tuple[str, str]] = set()
-    for row in _read(folder, "evidence-train.jsonl"):
+    for row in read_lines(folder, "evidence-train.jsonl"):
         pair = (row["query_id"], row["doc_id"])
         if pair not in seen:
             seen.add(pair)
@@ -132,61 +132,74 @@ def _claims(data: Path) -> Iterator[Row]:
 def _inferences(data: Path) -> Iterator[Row]:
     labels = {"SUPPORT": "entailment", "CONTRADICT": "contradiction"}
     for at, (claim, label, text) in enumerate(itertools.islice(_evidence(data), 16)):
-        row = {"premise": text, "hypothesis": claim, "label": labels[label]}
-        yield {"id": f"nli-{at}", "task": "nli"} | row
+        yield {
+            "id": f"nli-{at}",
+            "task": "nli",
+            "premise": text,
+            "hypothesis": claim,
+            "label": labels[label],
+        }
 
 
 def _similarities(data: Path) -> Iterator[Row]:
-    for row in itertools.islice(_read(data / "stsb_multi", "en-test.jsonl"), 0, 400, 16):
-        first, second = row["sentence1"], row["sentence2"]
-        yield {"id": row["id"], "task": "sts", "first": first, "second": second} | {
-            "score": row["score"]
+    for row in itertools.islice(read_lines(data / "stsb_multi", "en-test.jsonl"), 0, 400, 16):
+        yield {
+            "id": row["id"],
+            "task": "sts",
+            "first": row["sentence1"],
+            "second": row["sentence2"],
+            "score": row["score"],
         }
 
 
 def _mail(data: Path) -> Iterator[Row]:
-    for row in itertools.islice(_read(data / "banking77", "test.jsonl"), 0, 960, 10):
-        yield {"id": row["id"], "task": "classification", "text": row["text"]} | {
-            "label": row["label"]
+    for row in itertools.islice(read_lines(data / "banking77", "test.jsonl"), 0, 960, 10):
+        yield {
+            "id": row["id"],
+            "task": "classification",
+            "text": row["text"],
+            "label": row["label"],
         }
 
 
 def _mixed(data: Path) -> Iterator[Row]:
+    """Rows of three tasks, all of one shape."""
+    names = ("id", "task", "dataset", "query", "positives", "negatives")
+    for values in itertools.chain(_asked(data), _graded(data), _classified(data)):
+        yield dict(zip(names, values, strict=True))
+
+
+def _asked(data: Path) -> Iterator[tuple[Any, ...]]:
     folder = data / "boolq_dev"
-    texts = {row["_id"]: _head(row["text"], _PASSAGE_WORDS) for row in _read(folder, "corpus*")}
-    lines = next((folder / "qrels").glob("*.tsv")).read_text().splitlines()[1:]
-    answer = dict(line.split("\t")[:2] for line in lines)
-    others = iter(list(texts.values())[::-1])
-    for row in itertools.islice(_read(folder, "queries*.jsonl"), 12):
-        rows = {"positives": [texts[answer[row["_id"]]]], "negatives": [next(others), next(others)]}
-        yield {
-            "id": row["_id"],
-            "task": "retrieval",
-            "dataset": "boolq",
-            "query": row["text"],
-        } | rows
+    texts = {
+        row["_id"]: _head(row["text"], _PASSAGE_WORDS) for row in read_lines(folder, "corpus*")
+    }
+    answer, others = _answers(folder / "qrels"), iter(list(texts.values())[::-1])
+    for row in itertools.islice(read_lines(folder, "queries*.jsonl"), 12):
+        positives, negatives = [texts[answer[row["_id"]]]], [next(others), next(others)]
+        yield row["_id"], "retrieval", "boolq", row["text"], positives, negatives
+
+
+def _graded(data: Path) -> Iterator[tuple[Any, ...]]:
     for row in itertools.islice(_similarities(data), 8):
         near = [{"text": row["second"], "score": row["score"]}]
-        yield {"id": row["id"], "task": "sts", "dataset": "stsb", "query": row["first"]} | {
-            "positives": near,
-            "negatives": [],
-        }
+        yield row["id"], "sts", "stsb", row["first"], near, []
+
+
+def _classified(data: Path) -> Iterator[tuple[Any, ...]]:
     mail = list(_mail(data))
     for at, row in enumerate(mail[:8]):
-        yield {"id": f"c-{at}", "task": "classification", "dataset": "banking77"} | {
-            "query": row["text"],
-            "positives": [row["label"]],
-            "negatives": [mail[-1 - at]["label"]],
-        }
+        other = mail[-1 - at]["label"]
+        yield f"c-{at}", row["task"], "banking77", row["text"], [row["label"]], [other]
 
 
 def _records(data: Path) -> Iterator[Row]:
-    for row in itertools.islice(_read(data / "e2e_nlg", "dev.jsonl"), 0, 480, 20):
+    for row in itertools.islice(read_lines(data / "e2e_nlg", "dev.jsonl"), 0, 480, 20):
         yield {"id": row["id"]} | row["fields"]
 
 
 def _record_texts(data: Path) -> Iterator[Row]:
-    for row in itertools.islice(_read(data / "e2e_nlg", "dev.jsonl"), 0, 480, 20):
+    for row in itertools.islice(read_lines(data / "e2e_nlg", "dev.jsonl"), 0, 480, 20):
         yield {"id": f"text-{row['id']}", "text": row["refs"][0]}
 
 

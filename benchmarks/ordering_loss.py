@@ -108,10 +108,8 @@ def trial(corpus: Corpus, window_tokens: int, orders: list[str], dtype: str) -> 
     within: dict[str, float] = {}
     for name in orders:
         spans, within[name] = spans_of(corpus, name, window_tokens)
-        separator = load_tokenizer(TOKENIZER).eos_token_id
-        windows = filled(spans, corpus.ids, corpus.begins, separator)
-        print(f"{corpus.name}, {name}: {len(windows.begins) - 1} windows", flush=True)
-        found[name] = Losses.of(window_losses(windows, dtype), windows, spans, corpus.begins)
+        print(f"{corpus.name}, {name}: {spans.windows[-1] + 1} windows", flush=True)
+        found[name] = losses_in(spans, corpus, dtype)
     document = np.repeat(np.arange(len(corpus.tokens)), corpus.tokens)
     bases = [name for name in _BASES if name in found]
     told = compared(found, document, window_tokens, bases)
@@ -129,7 +127,19 @@ def spans_of(corpus: Corpus, name: str, window_tokens: int) -> tuple[Spans, floa
     return spans, done.after.within.mean
 
 
-def window_losses(windows: Windows, dtype: str) -> NDArray[np.float32]:
+def losses_in(spans: Spans, corpus: Corpus, dtype: str) -> Losses:
+    """The losses of all documents in windows.
+
+    Args:
+        spans: The windows; every token of every document is in one.
+        corpus: The documents.
+        dtype: What the model computes in.
+    """
+    windows = filled(spans, corpus.ids, corpus.begins, load_tokenizer(TOKENIZER).eos_token_id)
+    return Losses.of(_window_losses(windows, dtype), windows, spans, corpus.begins)
+
+
+def _window_losses(windows: Windows, dtype: str) -> NDArray[np.float32]:
     """The loss of each token of each window, not a number for the first one of a window.
 
     Goes on from what the cache has.
@@ -166,10 +176,9 @@ def _predicted(ids: NDArray[np.int32], dtype: str) -> NDArray[np.float32]:
 
 @functools.cache
 def _model(dtype: str) -> Any:  # noqa: ANN401  (transformers has no types)
-    import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(local_model(_MODEL), dtype=getattr(torch, dtype))
+    model = AutoModelForCausalLM.from_pretrained(local_model(_MODEL), dtype=dtype)
     return model.eval()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
+
+from json_lines import read_lines
 
 
 class RetrievalSet(NamedTuple):
@@ -17,11 +18,7 @@ class RetrievalSet(NamedTuple):
 
 def read_set(folder: Path, split: str = "*") -> RetrievalSet:
     """A set, with the queries that have an answer in a split."""
-    lines = [
-        json.loads(line)
-        for path in sorted(folder.glob("corpus*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
+    lines = list(read_lines(folder, "corpus*.jsonl"))
     place = {one["_id"]: at for at, one in enumerate(lines)}
     answers: dict[str, list[int]] = {}
     for path in sorted(folder.glob(f"qrels/{split}.tsv")):
@@ -29,8 +26,7 @@ def read_set(folder: Path, split: str = "*") -> RetrievalSet:
             query, passage, score = line.split("\t")
             if float(score) > 0:
                 answers.setdefault(query, []).append(place[passage])
-    asked = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
-    asked = [one for one in asked if one["_id"] in answers]
+    asked = [one for one in read_lines(folder, "queries.jsonl") if one["_id"] in answers]
     return RetrievalSet(
         [f"{one.get('title') or ''} {one['text']}".strip() for one in lines],
         [one["text"] for one in asked],

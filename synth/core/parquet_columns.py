@@ -15,9 +15,8 @@ from synth.core.rows import Table
 
 def leaves(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
     """What to read of a file for columns, or for a field of their entries alone."""
-    paths = [opened.schema.column(at).path for at in range(len(opened.schema))]
     found = []
-    for path in paths:
+    for path in _paths(opened):
         plain = path.replace(".list.element", "")
         if any(plain == name or plain.startswith(f"{name}.") for name in columns):
             found.append(path)
@@ -26,12 +25,16 @@ def leaves(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
 
 def id_paths(opened: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
     """What to read of columns to see the ids in them: of entries their ids alone."""
-    paths = [opened.schema.column(at).path for at in range(len(opened.schema))]
     found = []
     for name in columns:
-        leaves = [path for path in paths if path == name or path.startswith(f"{name}.")]
-        found += [leaf for leaf in leaves if len(leaves) == 1 or leaf.endswith(".id")]
+        own = [path for path in _paths(opened) if path == name or path.startswith(f"{name}.")]
+        found += [path for path in own if len(own) == 1 or path.endswith(".id")]
     return found
+
+
+def _paths(opened: pq.ParquetFile) -> list[str]:
+    """All that can be read of a file by itself, as Parquet names it."""
+    return [opened.schema.column(at).path for at in range(len(opened.schema))]
 
 
 def name_any(table: Table, ids: pa.Array) -> NDArray[np.bool_]:

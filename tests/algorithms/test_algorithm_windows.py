@@ -104,7 +104,7 @@ def test_windows_of_similar_documents_hold_every_token_once(
     assert all((one == other).all() for one, other in zip(spans, again, strict=True))
 
 
-@pytest.mark.parametrize("mean_tokens", [20, 60, 100])
+@pytest.mark.parametrize("mean_tokens", [20, 60, 100, 400])
 def test_more_passes_make_windows_more_similar_than_any_path(mean_tokens: int) -> None:
     rng = np.random.default_rng(mean_tokens)
     vectors = drawn(500, 3, topics=40, dim=24)
