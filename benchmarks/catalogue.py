@@ -4,7 +4,8 @@ Recipes run as they ship, but for three things: they read real sets in the shape
 ship with (`catalogue_data`), of the main source only the first rows, and LLMs are asked through one
 server of vLLM, so that it starts once. Writes ``docs/runs/<recipe>.md``, from which ``make docs``
 makes the page; what a note says behind ``Remarks:`` is written by hand and stays. A run that was
-stopped goes on; ``--only`` names some recipes. It takes about an hour on two cores.
+stopped goes on; ``--only`` names some recipes, and with ``--server`` several processes share one
+server. It takes some two hours on two cores.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +28,7 @@ from markdown_table import table
 from model_server import model_server
 
 from synth import load_recipe, open_run, run
+from synth.core.errors import SynthError
 from synth.engines.bundled import local_model
 from synth.engines.vllm import environment
 from synth.inputs.shipped import shipped_folder, shipped_names
@@ -51,12 +54,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the sets")
     parser.add_argument("--only", nargs="+", choices=shipped_names("recipes"))
     parser.add_argument("--rows", type=int, default=12, help="of the main source, for LLMs")
+    parser.add_argument("--server", default="", help="address of a server that is up")
     args = parser.parse_args()
     home = cache_folder("catalogue")
     told = write_data(args.data, home / "data")
     names = args.only or shipped_names("recipes")
     with ExitStack() as opened:
-        address = ""
+        address = args.server
         for name in names:
             recipe = yaml.safe_load((shipped_folder("recipes") / f"{name}.yaml").read_text())
             asks = any(spec["kind"] == "vllm" for spec in recipe.get("models", {}).values())
@@ -64,9 +68,14 @@ def main() -> None:
                 address = opened.enter_context(_server(home))
             path = home / f"{name}.yaml"
             path.write_text(yaml.safe_dump(_adapted(recipe, name, address), sort_keys=False))
-            outcome = run(
-                load_recipe(str(path)), out=str(home / "out"), limit=args.rows if asks else None
-            )
+            print(time.strftime("%H:%M:%S"), name, flush=True)
+            try:
+                outcome = run(
+                    load_recipe(str(path)), out=str(home / "out"), limit=args.rows if asks else None
+                )
+            except SynthError as error:
+                print(f"{name}: {error}", flush=True)
+                continue
             _NOTES.mkdir(exist_ok=True)
             note = _NOTES / f"{name}.md"
             note.write_text("\n".join(_note(outcome.path, recipe, told, _remarks(note))) + "\n")
@@ -74,8 +83,9 @@ def main() -> None:
 
 def _server(home: Path) -> Any:  # noqa: ANN401  (a context manager of a string)
     flags = ["--model", str(local_model(_MODEL)), "--served-model-name", _MODEL]
-    flags += ["--max-model-len", "2048", "--max-num-seqs", "16", "--dtype", "float32"]
-    flags += ["--enforce-eager", "--generation-config", "vllm"]
+    flags += ["--max-model-len", "2048", "--max-num-seqs", "64", "--dtype", "float32"]
+    # A seed together with chunked prefill kills vLLM on CPU.
+    flags += ["--enforce-eager", "--no-enable-chunked-prefill", "--generation-config", "vllm"]
     return model_server(flags, {**os.environ, **environment()}, home / "server.log")
 
 

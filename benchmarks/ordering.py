@@ -32,10 +32,12 @@ from synth.algorithms.order_figures import figures
 from synth.algorithms.paths import edge_path, paper_path
 from synth.algorithms.spans import Spans, cut_spans, neighbor_spans
 from synth.algorithms.windows import window_spans
+from synth.algorithms.word_vectors import joint_vectors
+from synth.steps.order_documents import WORD_WEIGHT
 
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("synth-recipes", "numba", "faiss-cpu", "numpy", "sentence-transformers")
-NEIGHBORS, PASSES = 20, 8
+NEIGHBORS = 20
 # Windows hold so many documents on average; the paper's hold 8,192 tokens.
 _DOCUMENTS, _TOKENS = (8, 21), (2048, 8192)
 
@@ -131,9 +133,6 @@ def orders(near: Near) -> Iterator[tuple[str, tuple[Index, float]]]:
     ids, scores = near.found.ids.tolist(), near.found.scores.tolist()
     edges = edges_of(ids, scores)
 
-    def ends(some: NDArray[np.float32]) -> Neighbors:
-        return nearest_others(some, NEIGHBORS)
-
     ways: dict[str, Callable[[], Any]] = {
         "random": lambda: np.random.default_rng(0).permutation(count),
         "k-means clusters": lambda: cluster_order(vectors, -(-count // 64), 0),
@@ -150,15 +149,22 @@ def orders(near: Near) -> Iterator[tuple[str, tuple[Index, float]]]:
         yield name, (np.array(order), cpu_s)
 
 
+def ends(some: NDArray[np.float32]) -> Neighbors:
+    """The nearest others of each."""
+    return nearest_others(some, NEIGHBORS)
+
+
 def planners(near: Near) -> Iterator[tuple[str, Callable[[int], Spans]]]:
     """Every order that is made for windows of so many tokens."""
     corpus, graph = near.corpus, near.graph
-    path = edge_path(graph, corpus.vectors, lambda some: nearest_others(some, NEIGHBORS))
-    window_spans(path, graph, corpus.vectors, corpus.tokens, 512, 1)  # compiles
+    joint = joint_vectors(corpus.vectors, corpus.texts, WORD_WEIGHT)
+    words = graphs.symmetric(graphs.edges_of(ends(joint)), len(joint))
+    window_spans(graph, corpus.vectors, corpus.tokens, 512, ends)  # compiles
     yield (
-        "synth window",
-        lambda size: window_spans(path, graph, corpus.vectors, corpus.tokens, size, PASSES),
+        "synth window, embeddings alone",
+        lambda size: window_spans(graph, corpus.vectors, corpus.tokens, size, ends),
     )
+    yield "synth window", lambda size: window_spans(words, joint, corpus.tokens, size, ends)
     yield (
         "kNN, repeats documents",
         lambda size: neighbor_spans(near.found.ids, corpus.tokens, size, 0),

@@ -41,6 +41,7 @@ class Corpus:
         tokens: Of each document, shape (documents,).
         vectors: Of length 1, shape (documents, dim).
         topics: A number for the topic of each, -1 for none, shape (documents,).
+        texts: Of each.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Corpus:
     tokens: NDArray[np.int64]
     vectors: NDArray[np.float32]
     topics: NDArray[np.int64]
+    texts: pa.Array
 
     @property
     def begins(self) -> NDArray[np.int64]:
@@ -59,7 +61,8 @@ class Corpus:
         begins = self.begins
         pieces = [self.ids[begins[one] : begins[one] + self.tokens[one]] for one in at]
         ids = np.concatenate([np.zeros(0, np.int32), *pieces])
-        return Corpus(self.name, ids, self.tokens[at], self.vectors[at], self.topics[at])
+        texts = self.texts.take(pa.array(at))
+        return Corpus(self.name, ids, self.tokens[at], self.vectors[at], self.topics[at], texts)
 
 
 def read_corpus(data: Path, name: str, words: int | None = None) -> Corpus:
@@ -79,10 +82,11 @@ def read_corpus(data: Path, name: str, words: int | None = None) -> Corpus:
             texts.append(f"{row['title']}\n{passage}")
             topics.append(TOPICS[name](row))
     vectors = encoded(texts, _ENCODED_TOKENS)
-    found = tokens_of(TOKENIZER, pa.array(texts, pa.large_string()))
+    column = pa.array(texts, pa.large_string())
+    found = tokens_of(TOKENIZER, column)
     codes = np.unique(topics, return_inverse=True)[1]
     codes = np.where(np.array(topics) == "", -1, codes)
-    corpus = Corpus(name, found.ids, found.counts, vectors, codes)
+    corpus = Corpus(name, found.ids, found.counts, vectors, codes, column)
     kept = distinct(vectors, _NEIGHBORS, np.arange(len(texts)), _NEAR_COPY, top_k).kept
     return corpus.part(kept)
 

@@ -92,8 +92,8 @@ def _stages(vectors: NDArray[np.float32], tokens: NDArray[np.int64]) -> dict[str
     edges = graphs.edges_of(found)
     graph = clock("graph", lambda: graphs.symmetric(edges, count))
     clock("paper", lambda: paper_path(graph))
-    path = clock("path", lambda: edge_path(graph, vectors, near))
-    clock("window", lambda: window_spans(path, graph, vectors, tokens, WINDOW_TOKENS, 8))
+    clock("path", lambda: edge_path(graph, vectors, near))
+    clock("window", lambda: window_spans(graph, vectors, tokens, WINDOW_TOKENS, near))
     if count <= _PYTHON:
         plain = edges_of(found.ids.tolist(), found.scores.tolist())
         clock("paper in Python", lambda: algorithm_1(plain))
@@ -136,6 +136,7 @@ def by_step(
         tokens="tokens",
         neighbors=NEIGHBORS,
         dedup_cosine=None,
+        word_weight=0,
         shard_documents=max(2, shard_documents),
     )
     Path("/proc/self/clear_refs").write_text("5")  # the most memory from here on

@@ -35,6 +35,7 @@ from synth.algorithms.ordering import Documents, Rule, ordered
 from synth.algorithms.packing import Windows, filled
 from synth.algorithms.spans import Spans, cut_spans
 from synth.engines.bundled import local_model
+from synth.steps.order_documents import WORD_WEIGHT
 from synth.steps.tokens import load_tokenizer
 
 _RESULTS = Path(__file__).with_name("results")
@@ -48,7 +49,8 @@ ORDERS: dict[str, dict[str, Any]] = {
     "cluster": {"objective": "cluster"},
     "paper": {"objective": "path", "method": "paper"},
     "path": {"objective": "path"},
-    "window": {"objective": "window"},
+    "window, embeddings alone": {"objective": "window"},
+    "window": {"objective": "window", "word_weight": WORD_WEIGHT},
 }
 # What the others are compared with.
 _BASES = ("random", "paper")
@@ -75,9 +77,8 @@ def main() -> None:
         corpus = read_corpus(args.data, name, args.passage_words)
         corpus = first_of(corpus, args.windows * args.window_tokens)
         shown = name if args.passage_words is None else f"{name}, {args.passage_words} words"
-        result["trials"][f"{shown}, windows of {args.window_tokens:,} tokens"] = trial(
-            corpus, args.window_tokens, args.orders, args.dtype
-        )
+        shown = f"{shown}, windows of {args.window_tokens:,} tokens, {args.dtype}"
+        result["trials"][shown] = trial(corpus, args.window_tokens, args.orders, args.dtype)
     chosen = "" if args.orders == list(ORDERS) else f" --orders {' '.join(args.orders)}"
     result |= {
         "date": datetime.now(UTC).date().isoformat(),
@@ -122,7 +123,8 @@ def spans_of(corpus: Corpus, name: str, window_tokens: int) -> tuple[Spans, floa
     """The windows of an order, and the cosine within them."""
     rule = Rule(window_tokens=window_tokens, dedup_cosine=None, **ORDERS[name])
     every = np.arange(len(corpus.tokens))
-    done = ordered(Documents(corpus.vectors, every, corpus.tokens), rule)
+    documents = Documents(corpus.vectors, every, corpus.tokens, texts=corpus.texts)
+    done = ordered(documents, rule)
     spans = done.spans or cut_spans(done.order, corpus.tokens, window_tokens)
     return spans, done.after.within.mean
 
@@ -167,7 +169,7 @@ def _predicted(ids: NDArray[np.int32], dtype: str) -> NDArray[np.float32]:
 
     given = torch.from_numpy(ids.astype(np.int64))[None]
     with torch.inference_mode():
-        logits = _model(dtype)(given).logits[0, :-1].float()
+        logits = model(dtype)(given).logits[0, :-1].float()
         losses = torch.nn.functional.cross_entropy(logits, given[0, 1:], reduction="none")
     found = np.full(len(ids), np.nan, np.float32)
     found[1:] = losses.numpy()
@@ -175,11 +177,12 @@ def _predicted(ids: NDArray[np.int32], dtype: str) -> NDArray[np.float32]:
 
 
 @functools.cache
-def _model(dtype: str) -> Any:  # noqa: ANN401  (transformers has no types)
+def model(dtype: str) -> Any:  # noqa: ANN401  (transformers has no types)
+    """The bundled LLM, by transformers, in a type of numbers."""
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(local_model(_MODEL), dtype=dtype)
-    return model.eval()
+    loaded = AutoModelForCausalLM.from_pretrained(local_model(_MODEL), dtype=dtype)
+    return loaded.eval()
 
 
 def page(result: dict[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from synth.html.plain import in_words
 from synth.lineage import Event, Lineage, Use
 from synth.view import Run, StepRows
 
@@ -181,19 +182,7 @@ def _is_shown(name: str, value: Any) -> bool:  # noqa: ANN401  (any value of a r
 
 
 def _labelled(label: str, value: Any, style: str) -> Text:  # noqa: ANN401  (any value of a row)
-    return Text.assemble((f"{label} ", style), cut(_plain(value), _TEXT_CHARS))
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  (any value of a row)
-    """Lists and structures as a reader writes them."""
-    match value:
-        case Mapping():
-            told = (f"{name} {_plain(one)}" for name, one in value.items() if one is not None)
-            return ", ".join(told)
-        case list():
-            return "; ".join(str(_plain(one)) for one in value)
-        case _:
-            return value
+    return Text.assemble((f"{label} ", style), cut(in_words(value, _TEXT_CHARS), _TEXT_CHARS))
 
 
 def _entries(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from synth.algorithms.approximate import Search, search
@@ -16,9 +17,16 @@ from synth.algorithms.neighbors import Neighbors, Vectors, without_self
 from synth.algorithms.order_figures import Figures, figures
 from synth.algorithms.paths import edge_path, paper_path
 from synth.algorithms.similar_copies import distinct
-from synth.algorithms.spans import Overflow, Spans, fitting, neighbor_spans, own_spans, packed
-from synth.algorithms.window_order import nearest_first
+from synth.algorithms.spans import (
+    Overflow,
+    Spans,
+    fitting,
+    neighbor_spans,
+    own_spans,
+    packed,
+)
 from synth.algorithms.windows import window_spans
+from synth.algorithms.word_vectors import joint_vectors
 
 Objective = Literal["path", "window", "cluster", "random", "knn"]
 Method = Literal["greedy_edge", "paper"]
@@ -41,7 +49,7 @@ class Rule:
     dedup_cosine: float | None = 0.95
     window_tokens: int | None = None
     overflow: Overflow = "split"
-    passes: int = 8
+    word_weight: float = 0.0
     clusters: int | None = None
     seed: int = 0
 
@@ -55,12 +63,14 @@ class Documents:
         visits: Every index once; of near copies the one visited first stays.
         tokens: Of each document, all above 0, shape (documents,); None where windows do not matter.
         sources: A number for the source of each document, shape (documents,).
+        texts: Of each document; None where words do not matter.
     """
 
     vectors: Vectors
     visits: Index
     tokens: Index | None = None
     sources: Index | None = None
+    texts: pa.Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +103,27 @@ def ordered(documents: Documents, rule: Rule) -> Ordered:
 
     Args:
         documents: Any number.
-        rule: ``window`` and ``knn`` take `window_tokens`, and documents with tokens.
+        rule: ``window`` and ``knn`` take `window_tokens`, and documents with tokens; a
+            `word_weight` takes documents with texts.
 
     Raises:
-        ValueError: If a vector is zero or not finite, or tokens are missing.
+        ValueError: If a vector is zero or not finite, or tokens or texts are missing.
     """
     searcher = _Searcher(rule)
     done = distinct(
         documents.vectors, rule.neighbors, documents.visits, rule.dedup_cosine, searcher.search
     )
     kept = done.kept
-    vectors = documents.vectors[kept]
-    graph = symmetric(edges_of(done.neighbors), len(kept))
+    vectors, near, joint = documents.vectors[kept], done.neighbors, documents.vectors[kept]
+    if rule.word_weight:
+        if documents.texts is None:
+            raise ValueError("`word_weight` takes texts of documents")
+        joint = joint_vectors(vectors, documents.texts.take(pa.array(kept)), rule.word_weight)
+        near = searcher.near(joint)
+    graph = symmetric(edges_of(near), len(kept))
     tokens = None if documents.tokens is None else documents.tokens[kept]
     sources = None if documents.sources is None else documents.sources[kept]
-    order, spans = _arranged(vectors, graph, done.neighbors, tokens, rule, searcher)
+    order, spans = _arranged(joint, graph, near, tokens, rule, searcher)
     by_index = np.arange(len(kept))
     shown, shown_before = spans, None
     if tokens is not None and rule.window_tokens is not None:
@@ -152,19 +168,18 @@ def _arranged(
             if rule.objective == "knn":
                 spans = neighbor_spans(found.ids, tokens, rule.window_tokens, rule.seed)
             else:
-                path = edge_path(graph, vectors, searcher.near)
-                spans = _windows(path, vectors, graph, tokens, rule)
+                spans = _windows(vectors, graph, tokens, rule.window_tokens, rule, searcher)
             return _by_window(spans, len(vectors)), spans
         case _:
             assert_never(rule.objective)
 
 
-def _windows(path: Index, vectors: Vectors, graph: Graph, tokens: Index, rule: Rule) -> Spans:
-    size = rule.window_tokens or 0
+def _windows(
+    vectors: Vectors, graph: Graph, tokens: Index, size: int, rule: Rule, searcher: _Searcher
+) -> Spans:
     alone = (tokens > size) & (rule.overflow == "own_window")
-    shared = np.where(alone, 0, tokens)
-    spans = nearest_first(window_spans(path, graph, vectors, shared, size, rule.passes), vectors)
-    return own_spans(path[alone[path]], tokens, size).behind(spans)
+    spans = window_spans(graph, vectors, np.where(alone, 0, tokens), size, searcher.near)
+    return own_spans(np.flatnonzero(alone), tokens, size).behind(spans)
 
 
 def _by_window(spans: Spans, count: int) -> Index:

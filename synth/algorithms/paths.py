@@ -165,13 +165,13 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near) -> Index:
     """
     count = len(vectors)
     links, far = np.full((count, 2), -1, np.int32), np.arange(count, dtype=np.int32)
-    left = count - _join(*_heaviest_first(_once(graph)), links, far)
+    left = count - _join(*heaviest_first(once(graph)), links, far)
     while left > 1:
         ends = np.flatnonzero(links[:, 1] < 0).astype(np.int32)
         found = edges_of(near(vectors[ends]))
         there = found.others >= 0
         ones, others = ends[found.ones[there]], ends[found.others[there]]
-        joined = _join(*_heaviest_first(Edges(ones, others, found.weights[there])), links, far)
+        joined = _join(*heaviest_first(Edges(ones, others, found.weights[there])), links, far)
         left -= joined
         if joined <= _FEW_JOINED * left:
             _join_by_index(ends, links, far)
@@ -184,14 +184,15 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near) -> Index:
     return path
 
 
-def _once(graph: Graph) -> Edges:
+def once(graph: Graph) -> Edges:
     """Each edge of a graph from its lower end."""
     ones = np.repeat(np.arange(len(graph.starts) - 1, dtype=np.int32), np.diff(graph.starts))
     lower = ones < graph.targets
     return Edges(ones[lower], graph.targets[lower], graph.weights[lower])
 
 
-def _heaviest_first(edges: Edges) -> tuple[Ids, Ids]:
+def heaviest_first(edges: Edges) -> tuple[Ids, Ids]:
+    """Both ends of each edge, by falling weight, equal ones as they stand."""
     order = np.argsort(-edges.weights, kind="stable")
     return edges.ones[order], edges.others[order]
 

@@ -18,7 +18,7 @@ def join(parents: Index, one: int, other: int) -> None:
         one: A member.
         other: A member.
     """
-    one, other = _root(parents, one), _root(parents, other)
+    one, other = root(parents, one), root(parents, other)
     parents[max(one, other)] = min(one, other)
 
 
@@ -38,7 +38,8 @@ def point_to_roots(parents: Index) -> None:
 
 
 @kernel
-def _root(parents: Index, at: int) -> int:
+def root(parents: Index, at: int) -> int:
+    """The lowest member of a member's component."""
     while parents[at] != at:
         parents[at] = parents[parents[at]]
         at = parents[at]

@@ -83,6 +83,13 @@ class NoPhrase(_Check):
     phrases: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
+class NotExample(_Check):
+    """The reply has no run of `words` words of the replies that the prompt gives as examples."""
+
+    kind: Literal["not_example"]
+    words: PositiveInt = 8
+
+
 def _equal_weights(value: object) -> object:
     if isinstance(value, list) and all(isinstance(one, str | int | float) for one in value):
         return dict.fromkeys(value, 1.0)
@@ -144,7 +151,8 @@ class InLanguage(_Check):
 
 
 Check = Annotated[
-    LengthRatio | NotCopy | Words | NoPhrase | InLanguage, Field(discriminator="kind")
+    LengthRatio | NotCopy | NotExample | Words | NoPhrase | InLanguage,
+    Field(discriminator="kind"),
 ]
 
 # What a reply may begin with, and what each counts.
@@ -225,6 +233,11 @@ class Prompt:
     turns: tuple[Turn, ...]
     sha: str
     text: str
+
+    @property
+    def examples(self) -> str:
+        """The replies that the prompt gives as examples, one under the other."""
+        return "\n".join(turn.template for turn in self.turns if turn.role == "assistant")
 
     def draw_axes(
         self, seed: int, instead: Mapping[str, Mapping[str, float]] | None = None

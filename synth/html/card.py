@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from synth.algorithms.word_diff import Piece, kept_share, word_diff
-from synth.html.plain import number, shortened
+from synth.html.plain import in_words, number, shortened
 from synth.html.render import render
 
 Row = Mapping[str, Any]
@@ -98,7 +98,7 @@ def card(row: Row, parent_text: str | None = None, level: int = 3) -> Markup:
         rejected_count=len(row.get("rejected_negatives") or ()),
         line=_line(row),
         made_by=_made_by(row),
-        more=[(name, _value(row[name])) for name in row if _is_shown(name, row[name])],
+        more=[(name, value_in_words(row[name])) for name in row if _is_shown(name, row[name])],
     )
 
 
@@ -189,20 +189,6 @@ def _is_shown(name: str, value: Any) -> bool:  # noqa: ANN401  (any value of a r
     return name not in _PLACED and value is not None and value != []
 
 
-def _value(value: Any) -> str:  # noqa: ANN401  (any value of a row)
+def value_in_words(value: Any) -> str:  # noqa: ANN401  (any value of a row)
     """Any value of a row in words; of a vector its length."""
-    match value:
-        case [float(), float(), *_]:
-            return f"{len(value):,} numbers"
-        case float():
-            return number(value)
-        case list():
-            return shortened(", ".join(map(_value, value[:_ENTRIES])), _VALUE_CHARS)
-        case {"text": text}:
-            return str(text)
-        case dict():
-            return ", ".join(f"{name} {_value(inner)}" for name, inner in value.items())
-    return shortened(str(value), _VALUE_CHARS)
-
-
-value_in_words = _value
+    return in_words(value, _VALUE_CHARS)

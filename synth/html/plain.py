@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 # Control characters (tabs and ends of lines are none that harm), the signs that turn the direction
 # of what follows, halves of surrogate pairs, annotations, and tags that nobody sees.
@@ -34,3 +36,29 @@ def number(value: float | None) -> str:
         return f"{int(value):,}"
     size = abs(value)
     return f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 10 else f"{value:.3f}"
+
+
+def in_words(value: Any, characters: int) -> str:  # noqa: ANN401  (any value of a row)
+    """Any value of a row as a reader writes it, in so many characters; of a vector its length.
+
+    Of a record with a text it is the text; fields that hold nothing are left out.
+    """
+    match value:
+        case [float(), float(), *_]:
+            return f"{len(value):,} numbers"
+        case float():
+            return number(value)
+        case list():
+            # Each entry takes a character or more.
+            told = "; ".join(in_words(one, characters) for one in value[:characters])
+        case {"text": str(text)}:
+            told = text
+        case Mapping():
+            told = ", ".join(
+                f"{name} {in_words(one, characters)}"
+                for name, one in value.items()
+                if one is not None
+            )
+        case _:
+            told = str(value)
+    return shortened(told, characters)

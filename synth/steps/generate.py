@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -14,7 +15,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from synth.core import rows
 from synth.core.chat import DEFAULT_SAMPLING, Completion, Request, Sampling
 from synth.core.ids import derive_seed, weighted_choice
-from synth.core.prompt import SCORING, Axis, AxisName, Check, InLanguage, Prompt
+from synth.core.prompt import SCORING, Axis, AxisName, Check, InLanguage, NotExample, Prompt
 from synth.core.rows import Table
 from synth.core.step import Fields, Step
 from synth.steps import made, ranked, scored
@@ -242,11 +243,15 @@ class Generation:
                 return Parsed(failure="no_ranking")
         for item in parsed.items:
             for check in head.checks:
-                source = made.first_text(row.get(getattr(check, "of", None) or "", ""))
+                source = (
+                    self.prompt.examples
+                    if isinstance(check, NotExample)
+                    else made.first_text(row.get(getattr(check, "of", None) or "", ""))
+                )
                 named = _named(check, row, axes or {})
                 columns = {f or c: c for c, f in columns_of(head).items()}
                 judged = [columns[check.field]] if check.field else list(columns.values())
-                texts = [item[name] for name in judged if isinstance(item[name], str)]
+                texts = [text for name in judged for text in _texts(item[name])]
                 if not all(holds(check, text, source, named) for text in texts):
                     return Parsed(failure=f"check_{check.kind}")
         return parsed
@@ -263,6 +268,17 @@ class Generation:
         if self.prompt.head.makes == "ranking":
             return ranked.ranked_rows(batch, answers, maker)
         return made.filled_rows(batch, answers, maker, self.adds())
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  (what a reply may hold)
+    """All texts of a value, those of lists and records too."""
+    match value:
+        case str():
+            yield value
+        case list():
+            yield from itertools.chain.from_iterable(map(_texts, value))
+        case dict():
+            yield from itertools.chain.from_iterable(map(_texts, value.values()))
 
 
 def _named(check: Check, row: Mapping[str, Any], axes: Mapping[str, str]) -> str:

@@ -65,7 +65,7 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
     """
     vectors = unit_vectors(step, table)
     texts = pa.nulls(table.num_rows, pa.large_string())
-    if step.keep == "longest" or step.tokenizer is not None:
+    if step.reads_text:
         texts = present_texts(table, (step.column,))
     tokens = _tokens(step, table, texts)
     if tokens is not None:
@@ -73,12 +73,13 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
         if step.plans_windows and step.overflow == "drop":
             table = rows.mark_dropped(table, tokens > (step.window_tokens or 0), "too_long")
     at = np.flatnonzero(table.column("drop_reason").is_null().to_numpy())
-    live = table.take(pa.array(at))
+    live, own = table.take(pa.array(at)), texts.take(pa.array(at))
     documents = Documents(
         vectors[at],
-        visits(live, texts.take(pa.array(at)), step.keep),
+        visits(live, own, step.keep),
         None if tokens is None else tokens[at],
         _codes(step, live),
+        own,
     )
     done = ordered(documents, step.rule)
     stays = at[done.order]

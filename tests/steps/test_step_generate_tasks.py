@@ -79,6 +79,62 @@ def table(**columns: Any) -> Table:
     return pa.table({"id": ids, **columns, "drop_reason": pa.nulls(count, pa.string())})
 
 
+# Examples.
+
+
+SHOWN = """\
+---
+purpose: Shorten a text.
+needs: [text]
+makes: rows
+into: {said: short, more: others}
+reply:
+  type: object
+  properties: {short: {type: string}, others: {type: array, items: {type: string}}}
+checks: [{kind: not_example, words: 5}]
+---
+# user
+Glass is made of sand.
+# assistant
+{"short": "Glass is sand, melted with soda.", "others": ["Soda lowers the melting point."]}
+# user
+{{ text }}
+"""
+FIVE = ("Glass is sand melted with", "Soda LOWERS the, melting - point", "lowers the melting point")
+
+
+@given(
+    run=st.sampled_from([*FIVE, "Glass is sand melted", "sand is glass melted with soda"]),
+    around=st.tuples(*[st.sampled_from(["", "And ", "in 1,500 ways - "])] * 2),
+    listed=st.booleans(),
+)
+def test_a_reply_repeats_no_run_of_words_of_an_example(
+    run: str, around: tuple[str, str], listed: bool
+) -> None:
+    text = f"{around[0]}{run} {around[1]}x"
+    said = {"short": "New.", "others": ["Own.", text]} if listed else {"short": text, "others": []}
+    verdict = bound(SHOWN).verdict({"text": "a"}, Completion(orjson.dumps(said).decode()))
+    expected = "check_not_example" if run in FIVE[:2] else None
+    assert verdict.failure == expected
+
+
+def test_a_prompt_without_examples_has_none_to_repeat() -> None:
+    head, _, rest = SHOWN.partition("# user\nGlass")
+    task = bound(head + rest[rest.rindex("# user") :])
+    verdict = task.verdict(
+        {"text": "a"}, Completion('{"short": "Glass is sand, melted with soda."}')
+    )
+    assert verdict.failure is None
+
+
+@pytest.mark.parametrize("name", shipped_names("prompts"))
+def test_what_shipped_prompts_write_repeats_none_of_their_examples(name: str) -> None:
+    prompt = load_prompt(name, Path())
+    chooses = name.startswith(("judge_", "rank_")) or name == "persona_question_plan"
+    held = [check.kind for check in prompt.head.checks]
+    assert ("not_example" in held) == (not chooses and bool(prompt.examples))
+
+
 # Languages.
 
 

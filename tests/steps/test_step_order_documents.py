@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -227,7 +228,9 @@ def test_a_column_of_tokens_that_holds_no_numbers_is_refused() -> None:
         ({"window_tokens": 9, "tokens": "n", "tokenizer": "x"}, "takes either"),
         ({"tokens": "n"}, "which is missing"),
         ({"objective": "random", "method": "paper"}, "`method` is for `objective: path` only"),
-        ({"passes": 3}, "`passes` is for `objective: window` only"),
+        ({"objective": "random", "word_weight": 0.3}, "is for `objective: path or window` only"),
+        ({"method": "paper", "word_weight": 0.3}, "`method: paper` takes no `word_weight`"),
+        ({"word_weight": 1}, "less than 1"),
         ({"objective": "best"}, "Input should be 'path', 'window'"),
         ({"dedup_cosine": 1.5}, "less than or equal to 1"),
         ({"neighbors": 0}, "greater than 0"),
@@ -270,6 +273,27 @@ def test_an_order_by_window_plans_more_similar_windows_than_a_path_makes() -> No
     )
     key = "cosine within windows"
     assert float(window[key].split(",")[0]) > float(path[key].split(",")[0])
+
+
+def test_documents_that_share_rare_words_stand_together() -> None:
+    kinds = [("herons", "lighthouses")[at % 2] for at in range(12)]
+    table = documents(
+        [[1, 0.01 * at] for at in range(12)],
+        text=[f"all of them tell of {kind}" for kind in kinds],
+        size=pa.array([10] * 12, pa.int64()),
+    )
+
+    def changes(objective: str, weight: float | None) -> int:
+        more = WINDOW | {"objective": objective, "window_tokens": 65}
+        out = in_order(asked(**more, word_weight=weight), table)
+        found = [kinds[int(name[1:])] for name in out["id"].to_pylist()]
+        return sum(one != other for one, other in itertools.pairwise(found))
+
+    for objective in ("path", "window"):
+        assert changes(objective, 0.4) == 1
+        assert changes(objective, 0) > 1
+    assert changes("window", None) == 1
+    assert changes("path", None) > 1
 
 
 # Shards, here and on Ray.
