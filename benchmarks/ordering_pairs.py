@@ -127,7 +127,8 @@ def _fits(lines: list[tuple[int, str, float, float, float]]) -> dict[str, Any]:
         left = np.stack([within(cause) for cause in causes], axis=1)
         found, *_ = np.linalg.lstsq(left, loss)
         rest = loss - left @ found
-        return round(1 - (rest @ rest) / (loss @ loss), 4), [round(one, 3) for one in found]
+        share = float(1 - (rest @ rest) / (loss @ loss))
+        return round(share, 4), [round(float(one), 3) for one in found]
 
     embedding, words = np.maximum(once[:, 2:].T, 0)
     return {

@@ -38,8 +38,9 @@ WINDOWS = pa.field(
         )
     ),
 )
-# A language model gains by a cosine of words about 1.5 times as much as by one of embeddings; up to
-# there the weight hardly matters (benchmarks/ordering_pairs.py), and embeddings know other languages.
+# A language model gains by a cosine of words about 1.5 times as much as by one of embeddings; from
+# 0.4 to there the weight hardly matters (benchmarks/ordering_pairs.py), and embeddings know more
+# than one language.
 WORD_WEIGHT = 0.4
 # What only some objectives look at.
 _ONLY_FOR = {

@@ -24,7 +24,7 @@ def drawn(count: int, seed: int) -> Vectors:
 
 def ordered(vectors: Vectors, tokens: Index, most: int) -> list[int]:
     graph = symmetric(edges_of(near(vectors)), len(vectors))
-    return grouped_order(graph, vectors, tokens, most, near).tolist()
+    return [int(one) for one in grouped_order(graph, vectors, tokens, most, near)]
 
 
 def groups_of(vectors: Vectors, tokens: Index, most: int) -> set[frozenset[int]]:
