@@ -28,11 +28,12 @@ from markdown_table import table
 from model_server import model_server
 
 from synth import load_recipe, open_run, run
-from synth.core.errors import SynthError
+from synth.core.errors import DriftError, SynthError
 from synth.engines.bundled import local_model
 from synth.engines.vllm import environment
 from synth.inputs.shipped import shipped_folder, shipped_names
 from synth.manifest import StepRecord
+from synth.runner.session import Outcome
 
 _NOTES = Path(__file__).parents[1] / "docs" / "runs"
 _MODEL = "bundled/smollm2-135m-instruct"
@@ -70,15 +71,22 @@ def main() -> None:
             path.write_text(yaml.safe_dump(_adapted(recipe, name, address), sort_keys=False))
             print(time.strftime("%H:%M:%S"), name, flush=True)
             try:
-                outcome = run(
-                    load_recipe(str(path)), out=str(home / "out"), limit=args.rows if asks else None
-                )
+                outcome = _run(path, home / "out", args.rows if asks else None)
             except SynthError as error:
                 print(f"{name}: {error}", flush=True)
                 continue
             _NOTES.mkdir(exist_ok=True)
             note = _NOTES / f"{name}.md"
             note.write_text("\n".join(_note(outcome.path, recipe, told, _remarks(note))) + "\n")
+
+
+def _run(path: Path, out: Path, limit: int | None) -> Outcome:
+    recipe = load_recipe(str(path))
+    try:
+        return run(recipe, out=str(out), limit=limit)
+    except DriftError:
+        # It was run before, with another prompt; replies to requests that did not change stay.
+        return run(recipe, out=str(out), limit=limit, restart_from="source")
 
 
 def _server(home: Path) -> Any:  # noqa: ANN401  (a context manager of a string)
