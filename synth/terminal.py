@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Characters of a text, and entries of a list, that fit where rows are to be compared.
 _TEXT_CHARS = 400
+# White space, of which one is shown, may be most of a text.
+_READ_CHARS = 10 * _TEXT_CHARS
 _ENTRY_CHARS = 160
 _ENTRIES = 6
 _USES = 20
@@ -182,7 +184,7 @@ def _is_shown(name: str, value: Any) -> bool:  # noqa: ANN401  (any value of a r
 
 
 def _labelled(label: str, value: Any, style: str) -> Text:  # noqa: ANN401  (any value of a row)
-    return Text.assemble((f"{label} ", style), cut(in_words(value, _TEXT_CHARS), _TEXT_CHARS))
+    return Text.assemble((f"{label} ", style), cut(in_words(value, _READ_CHARS), _TEXT_CHARS))
 
 
 def _entries(name: str, entries: Sequence[Mapping[str, Any]]) -> Table:

@@ -10,7 +10,7 @@ from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.neighbors import Vectors
 from synth.algorithms.paths import Near, edge_path, heaviest_first, once
 from synth.algorithms.spans import Spans
-from synth.algorithms.union import point_to_roots, root
+from synth.algorithms.union import join, point_to_roots, root
 from synth.algorithms.window_order import nearest_first
 
 
@@ -61,6 +61,5 @@ def _gather(ones: Ids, others: Ids, roots: Index, sizes: Index, most: int) -> No
     for edge in range(len(ones)):
         one, other = root(roots, ones[edge]), root(roots, others[edge])
         if one != other and filled[one] + filled[other] <= most:
-            low, high = min(one, other), max(one, other)
-            roots[high] = low
-            filled[low] += filled[high]
+            join(roots, one, other)
+            filled[min(one, other)] += filled[max(one, other)]

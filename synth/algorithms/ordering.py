@@ -16,7 +16,7 @@ from synth.algorithms.kernel import Index
 from synth.algorithms.neighbors import Neighbors, Vectors, without_self
 from synth.algorithms.order_figures import Figures, figures
 from synth.algorithms.paths import edge_path, paper_path
-from synth.algorithms.similar_copies import distinct
+from synth.algorithms.similar_copies import Distinct, distinct
 from synth.algorithms.spans import (
     Overflow,
     Spans,
@@ -110,20 +110,13 @@ def ordered(documents: Documents, rule: Rule) -> Ordered:
         ValueError: If a vector is zero or not finite, or tokens or texts are missing.
     """
     searcher = _Searcher(rule)
-    done = distinct(
-        documents.vectors, rule.neighbors, documents.visits, rule.dedup_cosine, searcher.search
-    )
+    done, compared, near = _compared(documents, rule, searcher)
     kept = done.kept
-    vectors, near, joint = documents.vectors[kept], done.neighbors, documents.vectors[kept]
-    if rule.word_weight:
-        if documents.texts is None:
-            raise ValueError("`word_weight` takes texts of documents")
-        joint = joint_vectors(vectors, documents.texts.take(pa.array(kept)), rule.word_weight)
-        near = searcher.near(joint)
+    vectors = documents.vectors[kept] if rule.word_weight else compared
     graph = symmetric(edges_of(near), len(kept))
     tokens = None if documents.tokens is None else documents.tokens[kept]
     sources = None if documents.sources is None else documents.sources[kept]
-    order, spans = _arranged(joint, graph, near, tokens, rule, searcher)
+    order, spans = _arranged(compared, graph, near, tokens, rule, searcher)
     by_index = np.arange(len(kept))
     shown, shown_before = spans, None
     if tokens is not None and rule.window_tokens is not None:
@@ -140,6 +133,32 @@ def ordered(documents: Documents, rule: Rule) -> Ordered:
         searcher.how,
         searcher.recall,
     )
+
+
+def _compared(
+    documents: Documents, rule: Rule, searcher: _Searcher
+) -> tuple[Distinct, Vectors, Neighbors]:
+    """Which documents stay, the vectors that put these in order, and their neighbours by them."""
+
+    def without_copies(vectors: Vectors) -> Distinct:
+        return distinct(
+            vectors, rule.neighbors, documents.visits, rule.dedup_cosine, searcher.search
+        )
+
+    if not rule.word_weight:
+        done = without_copies(documents.vectors)
+        return done, documents.vectors[done.kept], done.neighbors
+    if documents.texts is None:
+        raise ValueError("`word_weight` takes texts of documents")
+    if rule.dedup_cosine is None:
+        joint = joint_vectors(documents.vectors, documents.texts, rule.word_weight)
+        done = without_copies(joint)
+        return done, joint, done.neighbors
+    # Copies are told by embeddings alone.
+    done = without_copies(documents.vectors)
+    texts = documents.texts.take(pa.array(done.kept))
+    joint = joint_vectors(documents.vectors[done.kept], texts, rule.word_weight)
+    return done, joint, searcher.near(joint)
 
 
 def _arranged(

@@ -33,9 +33,8 @@ def word_vectors(texts: pa.Array, dim: int = _DIM) -> Vectors:
     """
     found = tokens(texts)
     vocabulary, words = np.unique(found.hashes, return_inverse=True)
-    held = np.zeros((2, len(vocabulary)), np.int64)
     vectors = np.zeros((len(texts), dim), np.float32)
-    _fill(words, found.begins, vocabulary, held, vectors)
+    _fill(words, found.begins, vocabulary, vectors)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     np.divide(vectors, lengths, out=vectors, where=lengths > 0)
     return vectors
@@ -61,18 +60,17 @@ def joint_vectors(vectors: Vectors, texts: pa.Array, word_weight: float) -> Vect
 
 
 @kernel
-def _fill(words: Index, begins: Index, vocabulary: Words, held: Index, vectors: Vectors) -> None:
+def _fill(words: Index, begins: Index, vocabulary: Words, vectors: Vectors) -> None:
     """Adds up the words of each text.
 
     Args:
         words: The place in the vocabulary of each word of each text.
         begins: Where the words of each text begin, and the end of the last.
         vocabulary: A hash of each word.
-        held: Scratch, shape (2, words of the vocabulary): the texts that have a word; how often a
-            text has it, zero again behind each text.
         vectors: Zero.
     """
-    texts, times = held[0], held[1]
+    # The texts that have each word, and how often the text at hand has it.
+    texts, times = np.zeros(len(vocabulary), np.int64), np.zeros(len(vocabulary), np.int64)
     for text in range(len(begins) - 1):
         own = words[begins[text] : begins[text + 1]]
         for word in own:

@@ -243,11 +243,7 @@ class Generation:
                 return Parsed(failure="no_ranking")
         for item in parsed.items:
             for check in head.checks:
-                source = (
-                    self.prompt.examples
-                    if isinstance(check, NotExample)
-                    else made.first_text(row.get(getattr(check, "of", None) or "", ""))
-                )
+                source = self._source(check, row)
                 named = _named(check, row, axes or {})
                 columns = {f or c: c for c, f in columns_of(head).items()}
                 judged = [columns[check.field]] if check.field else list(columns.values())
@@ -255,6 +251,12 @@ class Generation:
                 if not all(holds(check, text, source, named) for text in texts):
                     return Parsed(failure=f"check_{check.kind}")
         return parsed
+
+    def _source(self, check: Check, row: Mapping[str, Any]) -> str:
+        """The text that a check compares with; empty for one that compares with none."""
+        if isinstance(check, NotExample):
+            return self.prompt.examples
+        return made.first_text(row.get(getattr(check, "of", None) or "", ""))
 
     def read(self, batch: Table, answers: Sequence[Answer]) -> made.Made:
         """The step's output for the rows that `ask` saw, one answer for each ask in its order."""

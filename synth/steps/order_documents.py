@@ -157,11 +157,10 @@ class OrderDocuments(OneTaskStep):
     @property
     def reads_text(self) -> bool:
         """Whether it looks at `column`."""
-        counts = self.tokenizer is not None
-        return counts or self.keep == "longest" or self.weighs_words > 0
+        return self.keep == "longest" or self.tokenizer is not None or self.weighs_words > 0
 
     def needs(self) -> Fields:
-        """The embedding, what decides which copy stays, and what tokens are counted by."""
+        """The embedding, the text, and what decides which copy stays and says how many tokens."""
         text = (pa.field(self.column, pa.string()),) if self.reads_text else ()
         more = (pa.field(name, ANY) for name in (self.tokens, self.source) if name is not None)
         return (pa.field(self.vector, rows.VECTOR), *text, *ranked_by(self.keep), *more)

@@ -52,9 +52,9 @@ def test_few_dimensions_leave_an_error_of_their_root() -> None:
         assert 0.5 / np.sqrt(dim) < errors.std() < 1.5 / np.sqrt(dim)
 
 
-@given(TEXTS, st.randoms())
-def test_the_order_of_texts_and_of_words_changes_nothing(texts: list[str], random: object) -> None:
-    order = np.random.default_rng(len(texts)).permutation(len(texts))
+@given(TEXTS, st.integers(0, 9))
+def test_the_order_of_texts_and_of_words_changes_nothing(texts: list[str], seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(texts))
     turned = [" ".join(reversed(texts[at].split())) for at in order]
     found = word_vectors(pa.array(turned, pa.string()), 64)
     assert found == pytest.approx(word_vectors(pa.array(texts, pa.string()), 64)[order], abs=1e-6)
