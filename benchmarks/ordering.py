@@ -31,13 +31,11 @@ from synth.algorithms.neighbors import Neighbors, nearest_others
 from synth.algorithms.order_figures import figures
 from synth.algorithms.paths import edge_path, paper_path
 from synth.algorithms.spans import Spans, cut_spans, neighbor_spans
-from synth.algorithms.windows import window_spans
-from synth.algorithms.word_vectors import joint_vectors
-from synth.steps.order_documents import WORD_WEIGHT
+from synth.algorithms.windows import similar_windows
 
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("synth-recipes", "numba", "faiss-cpu", "numpy", "sentence-transformers")
-NEIGHBORS = 20
+NEIGHBORS, PASSES = 20, 8
 # Windows hold so many documents on average; the paper's hold 8,192 tokens.
 _DOCUMENTS, _TOKENS = (8, 21), (2048, 8192)
 
@@ -157,14 +155,11 @@ def ends(some: NDArray[np.float32]) -> Neighbors:
 def planners(near: Near) -> Iterator[tuple[str, Callable[[int], Spans]]]:
     """Every order that is made for windows of so many tokens."""
     corpus, graph = near.corpus, near.graph
-    joint = joint_vectors(corpus.vectors, corpus.texts, WORD_WEIGHT)
-    words = graphs.symmetric(graphs.edges_of(ends(joint)), len(joint))
-    window_spans(graph, corpus.vectors, corpus.tokens, 512, ends)  # compiles
+    similar_windows(graph, corpus.vectors, corpus.tokens, 512, 1, ends)  # compiles
     yield (
-        "synth window, embeddings alone",
-        lambda size: window_spans(graph, corpus.vectors, corpus.tokens, size, ends),
+        "synth window",
+        lambda size: similar_windows(graph, corpus.vectors, corpus.tokens, size, PASSES, ends),
     )
-    yield "synth window", lambda size: window_spans(words, joint, corpus.tokens, size, ends)
     yield (
         "kNN, repeats documents",
         lambda size: neighbor_spans(near.found.ids, corpus.tokens, size, 0),

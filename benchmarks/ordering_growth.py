@@ -22,7 +22,7 @@ from synth.algorithms import graph as graphs
 from synth.algorithms.approximate import Search, search
 from synth.algorithms.neighbors import Neighbors, without_self
 from synth.algorithms.paths import edge_path, paper_path
-from synth.algorithms.windows import window_spans
+from synth.algorithms.windows import similar_windows
 from synth.core import rows
 from synth.steps import OrderDocuments
 from synth.steps.whole import facts_of, in_order
@@ -93,7 +93,7 @@ def _stages(vectors: NDArray[np.float32], tokens: NDArray[np.int64]) -> dict[str
     graph = clock("graph", lambda: graphs.symmetric(edges, count))
     clock("paper", lambda: paper_path(graph))
     clock("path", lambda: edge_path(graph, vectors, near))
-    clock("window", lambda: window_spans(graph, vectors, tokens, WINDOW_TOKENS, near))
+    clock("window", lambda: similar_windows(graph, vectors, tokens, WINDOW_TOKENS, 8, near))
     if count <= _PYTHON:
         plain = edges_of(found.ids.tolist(), found.scores.tolist())
         clock("paper in Python", lambda: algorithm_1(plain))
@@ -136,7 +136,6 @@ def by_step(
         tokens="tokens",
         neighbors=NEIGHBORS,
         dedup_cosine=None,
-        word_weight=0,
         shard_documents=max(2, shard_documents),
     )
     Path("/proc/self/clear_refs").write_text("5")  # the most memory from here on

@@ -35,7 +35,6 @@ from synth.algorithms.ordering import Documents, Rule, ordered
 from synth.algorithms.packing import Windows, filled
 from synth.algorithms.spans import Spans, cut_spans
 from synth.engines.bundled import local_model
-from synth.steps.order_documents import WORD_WEIGHT
 from synth.steps.tokens import load_tokenizer
 
 _RESULTS = Path(__file__).with_name("results")
@@ -49,8 +48,8 @@ ORDERS: dict[str, dict[str, Any]] = {
     "cluster": {"objective": "cluster"},
     "paper": {"objective": "path", "method": "paper"},
     "path": {"objective": "path"},
-    "window, embeddings alone": {"objective": "window"},
-    "window": {"objective": "window", "word_weight": WORD_WEIGHT},
+    "window": {"objective": "window"},
+    "window, with words": {"objective": "window", "word_weight": 0.4},
 }
 # What the others are compared with.
 _BASES = ("random", "paper")

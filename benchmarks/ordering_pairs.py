@@ -165,7 +165,8 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
     yield ""
     weights = result["fits"]["by_weight"]
     yield from table(
-        ("weight of words", *weights), [("explained", *(f"{one:.1%}" for one in weights.values()))]
+        ("weight of words", *map(str, weights)),
+        [("explained", *(f"{one:.1%}" for one in weights.values()))],
     )
     yield ""
     yield made_by(result)

@@ -25,7 +25,7 @@ from synth.algorithms.spans import (
     own_spans,
     packed,
 )
-from synth.algorithms.windows import window_spans
+from synth.algorithms.windows import similar_windows
 from synth.algorithms.word_vectors import joint_vectors
 
 Objective = Literal["path", "window", "cluster", "random", "knn"]
@@ -49,6 +49,7 @@ class Rule:
     dedup_cosine: float | None = 0.95
     window_tokens: int | None = None
     overflow: Overflow = "split"
+    passes: int = 8
     word_weight: float = 0.0
     clusters: int | None = None
     seed: int = 0
@@ -197,7 +198,8 @@ def _windows(
     vectors: Vectors, graph: Graph, tokens: Index, size: int, rule: Rule, searcher: _Searcher
 ) -> Spans:
     alone = (tokens > size) & (rule.overflow == "own_window")
-    spans = window_spans(graph, vectors, np.where(alone, 0, tokens), size, searcher.near)
+    shared = np.where(alone, 0, tokens)
+    spans = similar_windows(graph, vectors, shared, size, rule.passes, searcher.near)
     return own_spans(np.flatnonzero(alone), tokens, size).behind(spans)
 
 

@@ -50,7 +50,9 @@ def window_begins(spans: Spans) -> Index:
     return np.append(np.flatnonzero(np.diff(spans.windows, prepend=-1)), len(spans.windows))
 
 
-def cut_spans(order: Index, tokens: Index, window_tokens: int) -> Spans:
+def cut_spans(
+    order: Index, tokens: Index, window_tokens: int, least_part: int = 1, free: int = 0
+) -> Spans:
     """Windows cut from documents that follow each other, one separator between each two of one.
 
     A document goes on in the next window where it does not fit into what is left of one.
@@ -59,22 +61,25 @@ def cut_spans(order: Index, tokens: Index, window_tokens: int) -> Spans:
         order: The documents to pack, as they follow each other.
         tokens: Of each document, 0 for one to leave out, shape (documents,).
         window_tokens: Tokens of a window with its separators.
+        least_part: Documents are cut into parts of so many tokens or more; less than half of
+            what a window may hold.
+        free: Tokens of each window that stay free.
     """
-    most = int((2 + tokens[order] // max(1, window_tokens - 1)).sum())
+    most = int((2 + tokens[order] // max(1, window_tokens - free - least_part)).sum())
     spans = Spans(*(np.empty(most, np.int64) for _ in Spans._fields))
-    count = _cut(order, tokens, window_tokens, spans)
+    count = _cut(order, tokens, window_tokens - free, least_part, spans)
     return Spans(*(one[:count].copy() for one in spans))
 
 
 @kernel
-def _cut(order: Index, tokens: Index, size: int, spans: Spans) -> int:
+def _cut(order: Index, tokens: Index, size: int, least: int, spans: Spans) -> int:
     """Writes the parts to `spans`; how many."""
     count, window, room = 0, 0, size
     for document in order:
         start, left = 0, tokens[document]
         while left > 0:
-            part = min(left, room)
-            if part < 1:
+            part = left if left <= room else min(room, left - least)
+            if part < min(left, least):
                 window, room = window + 1, size
                 continue
             spans.windows[count], spans.documents[count] = window, document

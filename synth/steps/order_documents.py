@@ -38,13 +38,10 @@ WINDOWS = pa.field(
         )
     ),
 )
-# A language model gains by a cosine of words about 1.5 times as much as by one of embeddings; from
-# 0.4 to there the weight hardly matters (benchmarks/ordering_pairs.py), and embeddings know more
-# than one language.
-WORD_WEIGHT = 0.4
 # What only some objectives look at.
 _ONLY_FOR = {
     "method": ("path",),
+    "passes": ("window",),
     "word_weight": ("path", "window"),
     "clusters": ("cluster",),
 }
@@ -53,9 +50,8 @@ _ONLY_FOR = {
 class OrderDocuments(OneTaskStep):
     """Order documents so that training contexts are coherent; near copies drop first.
 
-    ``path`` makes each document as similar as can be to the one before it; ``window`` gathers
-    similar documents into groups, any number around one, for windows that `pack` then fills as they
-    were planned.
+    ``path`` makes each document as similar as can be to the one before it, ``window`` all documents
+    of a training window to each other, for windows that `pack` then fills as they were planned.
     ``random``, ``cluster`` (k-means clusters one after the other) and ``knn`` (a window is a
     document with its nearest neighbours, whatever stands in other windows) are there to compare.
 
@@ -80,10 +76,10 @@ class OrderDocuments(OneTaskStep):
         tokenizer: Counts the tokens of `column`: ``bundled/...``, a Hub id or a path.
         tokens: A column with the number of tokens, instead.
         overflow: What becomes of a document longer than a window: as in `pack`.
+        passes: How often ``window`` tries to exchange each document, at most.
         word_weight: How much the words that two documents share count for ``path`` and ``window``:
             0 is the cosine of `vector` alone, 0.4 the sum of 0.6 times that and 0.4 times the
-            cosine of the words of `column`, where rare ones count more (TF-IDF). By default 0.4 for
-            ``window``, else 0.
+            cosine of the words of `column`, where rare ones count more (TF-IDF).
         clusters: Clusters of ``cluster``; by default one for 64 documents.
         seed: Draws what ``random``, ``cluster`` and ``knn`` leave to chance, and shards.
         source: A column that says where a document is from, for the share of windows of one source
@@ -111,7 +107,8 @@ class OrderDocuments(OneTaskStep):
     tokenizer: str | None = None
     tokens: Column | None = None
     overflow: Literal["split", "truncate", "own_window", "drop"] = "split"
-    word_weight: Annotated[float, Field(ge=0, lt=1)] | None = None
+    passes: NonNegativeInt = 8
+    word_weight: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clusters: PositiveInt | None = None
     seed: NonNegativeInt = 0
     source: Column | None = None
@@ -130,7 +127,7 @@ class OrderDocuments(OneTaskStep):
             default = type(self).model_fields[name].default
             if self.objective not in objectives and getattr(self, name) != default:
                 raise ValueError(f"`{name}` is for `objective: {' or '.join(objectives)}` only")
-        if self.method == "paper" and self.weighs_words:
+        if self.method == "paper" and self.word_weight:
             raise ValueError("`method: paper` takes no `word_weight`: its graph is of embeddings")
         return self
 
@@ -140,24 +137,16 @@ class OrderDocuments(OneTaskStep):
         return self.objective in ("window", "knn")
 
     @property
-    def weighs_words(self) -> float:
-        """How much words count."""
-        if self.word_weight is not None:
-            return self.word_weight
-        return WORD_WEIGHT if self.objective == "window" else 0.0
-
-    @property
     def rule(self) -> Rule:
         """The same for the algorithm."""
         from synth.algorithms.ordering import Rule
 
-        values = {name: getattr(self, name) for name in Rule.__slots__}
-        return Rule(**values | {"word_weight": self.weighs_words})
+        return Rule(**{name: getattr(self, name) for name in Rule.__slots__})
 
     @property
     def reads_text(self) -> bool:
         """Whether it looks at `column`."""
-        return self.keep == "longest" or self.tokenizer is not None or self.weighs_words > 0
+        return self.keep == "longest" or self.tokenizer is not None or self.word_weight > 0
 
     def needs(self) -> Fields:
         """The embedding, the text, and what decides which copy stays and says how many tokens."""

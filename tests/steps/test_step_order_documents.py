@@ -228,6 +228,7 @@ def test_a_column_of_tokens_that_holds_no_numbers_is_refused() -> None:
         ({"window_tokens": 9, "tokens": "n", "tokenizer": "x"}, "takes either"),
         ({"tokens": "n"}, "which is missing"),
         ({"objective": "random", "method": "paper"}, "`method` is for `objective: path` only"),
+        ({"passes": 3}, "`passes` is for `objective: window` only"),
         ({"objective": "random", "word_weight": 0.3}, "is for `objective: path or window` only"),
         ({"method": "paper", "word_weight": 0.3}, "`method: paper` takes no `word_weight`"),
         ({"word_weight": 1}, "less than 1"),
@@ -283,7 +284,7 @@ def test_documents_that_share_rare_words_stand_together() -> None:
         size=pa.array([10] * 12, pa.int64()),
     )
 
-    def changes(objective: str, weight: float | None) -> int:
+    def changes(objective: str, weight: float) -> int:
         more = WINDOW | {"objective": objective, "window_tokens": 65}
         out = in_order(asked(**more, word_weight=weight), table)
         found = [kinds[int(name[1:])] for name in out["id"].to_pylist()]
@@ -292,8 +293,6 @@ def test_documents_that_share_rare_words_stand_together() -> None:
     for objective in ("path", "window"):
         assert changes(objective, 0.4) == 1
         assert changes(objective, 0) > 1
-    assert changes("window", None) == 1
-    assert changes("path", None) > 1
 
 
 # Shards, here and on Ray.
