@@ -11,6 +11,7 @@ server. It takes some two hours on two cores.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 import yaml
 from bench_cache import cache_folder
 from catalogue_data import write_data
+from json_lines import read_lines
 from markdown_table import table
 from model_server import model_server
 
@@ -175,9 +177,13 @@ def _steps(records: Sequence[StepRecord]) -> list[tuple[object, ...]]:
 
 def _rows(path: Path) -> Iterator[str]:
     """Two rows of the first file of the dataset, long texts cut."""
-    files = sorted(path.glob("data/train*.parquet")) or sorted(path.glob("data/**/*.parquet"))
-    for file in files[:1]:
-        for row in pq.read_table(file).slice(0, _SHOWN_ROWS).to_pylist():
+    files = sorted(path.glob("data/train*")) or sorted(path.glob("data/**/*.*"))
+    for file in [one for one in files if one.suffix in (".parquet", ".jsonl")][:1]:
+        if file.suffix == ".parquet":
+            rows = pq.read_table(file).slice(0, _SHOWN_ROWS).to_pylist()
+        else:
+            rows = list(itertools.islice(read_lines(file.parent, file.name), _SHOWN_ROWS))
+        for row in rows:
             yield json.dumps(_short(row), ensure_ascii=False, default=str)
 
 

@@ -62,6 +62,18 @@ class Losses:
         return cls(loss, place, window, cut)
 
 
+def joined(losses: Sequence[Losses]) -> Losses:
+    """The losses of several stretches of documents, one behind the other."""
+    windows = [int(one.window.max()) + 1 for one in losses]
+    before = np.cumsum(windows) - windows
+    return Losses(
+        np.concatenate([one.loss for one in losses]),
+        np.concatenate([one.place for one in losses]),
+        np.concatenate([one.window + at for one, at in zip(losses, before, strict=True)]),
+        sum(one.cut for one in losses),
+    )
+
+
 def compared(
     found: Mapping[str, Losses], document: Index, window_tokens: int, bases: Sequence[str]
 ) -> dict[str, Any]:

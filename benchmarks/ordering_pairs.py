@@ -20,7 +20,7 @@ from machine import machine, made_by, versions
 from markdown_table import table
 from numpy.typing import NDArray
 from ordering_corpora import TOKENIZER, Corpus, read_corpus
-from ordering_loss import first_of, model
+from ordering_loss import model, stretch
 
 from synth.algorithms.word_vectors import word_vectors
 from synth.steps.tokens import load_tokenizer
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the sets")
     parser.add_argument("--documents", type=int, default=130)
     args = parser.parse_args()
-    corpus = first_of(read_corpus(args.data, "wiki_passages"), _CORPUS_TOKENS)
+    corpus = stretch(read_corpus(args.data, "wiki_passages"), _CORPUS_TOKENS, 0)
     words = word_vectors(corpus.texts, _EXACT_DIM)
     by = {"embedding": corpus.vectors @ corpus.vectors.T, "words": words @ words.T}
     by["both"] = 0.6 * by["embedding"] + 0.4 * by["words"]

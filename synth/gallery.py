@@ -78,7 +78,7 @@ def entries(word: str = "") -> list[Entry]:
     """The recipes that ship, by family and then by name.
 
     Args:
-        word: Only those in whose name, family, purpose or papers it is, whatever its case.
+        word: Only those with it in what the gallery shows of them, whatever its case.
     """
     found = [_entry(name) for name in shipped_names("recipes")]
     chosen = [one for one in found if word.casefold() in _words(one).casefold()]
@@ -92,7 +92,8 @@ def _entry(name: str) -> Entry:
 
 
 def _words(one: Entry) -> str:
-    return " ".join((one.name, one.recipe.family, one.recipe.description, one.papers))
+    shown = (one.name, one.recipe.family, one.recipe.description, one.needs, one.output, one.papers)
+    return " ".join(shown)
 
 
 def _place(family: str) -> tuple[int, str]:

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from synth.core.errors import RecipeError, StorageError
 from synth.core.paths import is_file, user_path
 from synth.core.step import NAME
@@ -45,7 +47,9 @@ def new_recipe(name: str, source: str, folder: Path, *, with_prompts: bool = Fal
     if with_prompts:
         text, copied = _own_prompts(recipe, text)
         copies |= copied
-    text = re.sub(r"(?m)^name:.*$", f"name: {name}", text, count=1)
+    # What YAML reads as a number or a truth value is quoted.
+    stated = name if isinstance(yaml.safe_load(name), str) else f'"{name}"'
+    text = re.sub(r"(?m)^name:.*$", f"name: {stated}", text, count=1)
     text = re.sub(r"(?m)^version:.*$", 'version: "1"', text, count=1)
     parse_recipe(text, f"the copy of {source}")
     made = target / f"{name}.yaml"

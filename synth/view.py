@@ -125,7 +125,8 @@ class Run:
             config: A configuration, as the card names them; the first one when left out.
 
         Raises:
-            SynthError: If the run has not exported yet, or is not on a local filesystem.
+            SynthError: If the run has not exported yet, or is not on a local filesystem, or has no
+                such configuration.
         """
         if not self.folder.exists("README.md"):
             raise SynthError(f"run {self.name} has no dataset yet; finish it with `synth run`")
@@ -135,6 +136,11 @@ class Run:
             )
         import datasets
 
+        names = datasets.get_dataset_config_names(self.folder.root)
+        if config is not None and config not in names:
+            raise SynthError(
+                f"run {self.name} has no configuration {config!r}; it has {', '.join(names)}"
+            )
         return datasets.load_dataset(self.folder.root, config)
 
     def why(self, row_id: str) -> Lineage:

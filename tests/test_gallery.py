@@ -40,6 +40,18 @@ def test_every_note_of_a_run_is_of_a_recipe() -> None:
     assert set(notes) <= set(RECIPES)
 
 
+def test_a_recipe_is_found_by_all_that_is_shown_of_it() -> None:
+    assert {one.name for one in entries("beir")} >= {"limit", "downsample_corpus"}
+    assert all("encoder" in one.needs for one in entries("Encoder") if "ncoder" not in one.papers)
+    assert entries("no such word") == []
+
+
+@pytest.mark.parametrize("name", ["2020", "true", "0x1F", "1.5"])
+def test_a_copy_may_be_called_what_yaml_reads_as_no_text(name: str, tmp_path: Path) -> None:
+    made, *_ = new_recipe(name, "limit", tmp_path)
+    assert load_recipe(str(made)).name == name
+
+
 def test_recipes_are_sorted_by_family() -> None:
     places = [FAMILIES.index(one.recipe.family) for one in entries()]
     assert places == sorted(places)

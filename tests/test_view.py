@@ -291,6 +291,8 @@ def test_datasets_opens_a_run_with_two_configs(
         run.dataset()
     info = export(run, parse_recipe(RECIPE, "test"))
     run.folder.write("README.md", render_card(info).encode())
+    with pytest.raises(SynthError, match=r"no configuration 'queries'; it has .*corpus"):
+        run.dataset("queries")
     first, corpus = run.dataset(), run.dataset("corpus")
     split = "train" if info.configs["default"].splits.get("train") else "test"
     assert {name: part.num_rows for name, part in first.items()} == {split: 1}

@@ -129,7 +129,10 @@ def calibrate_margin(
     table = opened[opened[name].record.reads].to_arrow().slice(0, _MOST_ROWS)
     candidates = Candidates.of(table, declared)
     if not candidates.fine.any():
-        raise SynthError(f"step {name!r} of {path} read no negative with a score: nothing to try")
+        raise SynthError(
+            f"step {name!r} of {path} read no row with a score for a positive and for a negative: "
+            "nothing to try; put a step `kind: score` before it"
+        )
     tried = margins(declared, candidates)
     kept = [kept_by(one, table, candidates) for one in tried.values()]
     asked = _asked(table, candidates, kept, sample, seed)

@@ -21,6 +21,7 @@ from synth.formats import (
     TokensExport,
     TripletExport,
 )
+from synth.steps import Generate
 
 
 def uses(run: RunInfo) -> str:
@@ -31,10 +32,12 @@ def uses(run: RunInfo) -> str:
     lines = [f"- {code((*spec.configs(), spec.name)[0])}: {_use(spec)}" for spec in found]
     if not lines:
         return ""
+    written = any(isinstance(step, Generate) for step in run.recipe.steps)
     if not any(isinstance(spec, BeirExport) for spec in found):
         lines.append(
-            "- Not for: measuring a model that is compared with others. Its texts are made by "
-            "models, and nobody has judged them."
+            "- Not for: measuring a model that is compared with others. "
+            + ("Its texts are made by models, and nobody" if written else "Nobody")
+            + " has judged them."
         )
     return "## What it is for\n\n" + "\n".join(lines)
 

@@ -55,7 +55,7 @@ def prompts(debug: Debug = False) -> None:  # noqa: FBT002  (a command-line flag
 
 @app.command()
 def recipes(
-    word: Annotated[str, typer.Argument(help="Only those that have it in name or purpose.")] = "",
+    word: Annotated[str, typer.Argument(help="Only those that have it in what is shown.")] = "",
     debug: Debug = False,  # noqa: FBT002
 ) -> None:
     """Show the recipes that ship: purpose, needs, output and source."""
@@ -63,8 +63,10 @@ def recipes(
         from synth.gallery import entries
 
         console = Console(soft_wrap=True, highlight=False)
-        family = None
-        for one in entries(word):
+        family, found = None, entries(word)
+        if not found:
+            raise RecipeError(f"no recipe has {word!r} in what is shown; leave it out for all")
+        for one in found:
             if one.recipe.family != family:
                 family = one.recipe.family
                 console.print(f"[bold]{family}[/bold]")

@@ -51,7 +51,7 @@ def _print_plan(plan: Plan, estimates: list[StepEstimate]) -> None:
     for one in estimates:
         step = one.step
         models = f" by {', '.join(step.models)}" if step.models else ""
-        rows = "" if one.rows is None else f", at most {one.rows:,} rows"
+        rows = "" if one.rows is None else f" (at most {one.rows:,} rows)"
         cost = "" if not one.requests else f", {one.requests:,} requests"
         kind = f"{step.step.kind}{models}, from {step.reads}{rows}{cost}"
         console.print(f"{step.number:2} [bold]{step.name}[/bold]  {kind}")
@@ -133,7 +133,22 @@ def _print_outcome(path: str, records: list[StepRecord]) -> None:
     here = str(Path.cwd())
     place = os.path.relpath(path) if path.startswith(here) else path
     console.print(f"dataset: {place}  —  {rows}", highlight=False, soft_wrap=True)
+    if not any(one.rows_out for one in exports):
+        console.print(_why_empty(records), highlight=False, soft_wrap=True)
+        return
     console.print(f'load it: datasets.load_dataset("{place}")', highlight=False, soft_wrap=True)
     console.print(
         f"look at it: synth view {place} --step {last} -n 5", highlight=False, soft_wrap=True
+    )
+
+
+def _why_empty(records: list[StepRecord]) -> str:
+    """Where the rows went that a dataset does not have."""
+    lost = max(records, key=lambda record: record.rows_dropped)
+    if not lost.rows_dropped:
+        return "the dataset is empty: the source has no rows"
+    reason, count = max(lost.dropped.items(), key=lambda one: one[1])
+    return (
+        f"the dataset is empty: {lost.name} dropped {lost.rows_dropped:,} of {lost.rows_in:,} "
+        f"rows, {count:,} of them as {reason}; mend the recipe where that comes from"
     )

@@ -13,6 +13,9 @@ SynthError
 
 from __future__ import annotations
 
+# Of what another library or a server said, so much is told.
+QUOTED_CHARS = 300
+
 
 class SynthError(Exception):
     """Anything that `synth` reports to its user as a sentence and without a traceback."""
@@ -61,3 +64,8 @@ class RequestRefused(SynthError):  # noqa: N818  (a verdict on one row, not a fa
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+def in_one_line(error: BaseException) -> str:
+    """What another library raised, in one line of at most `QUOTED_CHARS`."""
+    return " ".join(str(error).split())[:QUOTED_CHARS] or type(error).__name__

@@ -178,8 +178,9 @@ class PromptHead(BaseModel):
             gives to each. They must differ in their first token.
         makes: What the reply becomes. For ``scores`` each entry of `positives` and `negatives` is
             asked about by itself, its text being `passage`; its score is the reply, in [0, 1].
-            For ``ranking`` all of them are shown in random order as `passages`, and the plain-text
-            reply has their numbers, best first; scores fall evenly from 1 to 0.
+            For ``ranking`` all of them are shown in random order as `passages`, and the reply has
+            their numbers, best first; scores fall evenly from 1 to 0. Its schema is made for each
+            request, ``{"ranking": [3, 1, 2]}``; a model that is held to none may write 3 > 1 > 2.
         cut: What to do with a plain-text reply that `max_tokens` cut off: ``fail`` asks again,
             ``trim`` keeps its whole sentences.
         into: Column from reply field; for a plain-text reply one column name.

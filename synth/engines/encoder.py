@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.core.errors import EngineError
+from synth.core.errors import EngineError, in_one_line
 from synth.engines.bundled import local_model
 from synth.engines.specs import CrossEncoderSpec, SentenceTransformersSpec
 
@@ -29,7 +29,7 @@ class BiEncoder:
                 trust_remote_code=spec.trust_remote_code,
             )
         except (OSError, ValueError) as error:
-            raise EngineError(f"cannot load encoder {spec.model}: {error}") from error
+            raise EngineError(f"cannot load encoder {spec.model}: {in_one_line(error)}") from error
         if spec.max_seq_length:
             self._model.max_seq_length = spec.max_seq_length
         self._batch_texts = spec.batch_texts
@@ -80,7 +80,9 @@ class PairScorer:
                 activation_fn=torch.nn.Sigmoid(),
             )
         except (OSError, ValueError) as error:
-            raise EngineError(f"cannot load cross-encoder {spec.model}: {error}") from error
+            raise EngineError(
+                f"cannot load cross-encoder {spec.model}: {in_one_line(error)}"
+            ) from error
         self._batch_pairs = spec.batch_pairs
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ import httpx2
 import openai
 
 from synth.core.chat import Completion, Message, Request, Sampling
-from synth.core.errors import EngineError, RequestRefused
+from synth.core.errors import QUOTED_CHARS, EngineError, RequestRefused, in_one_line
 from synth.engines.chat_api import (
     chat_body,
     read_completion,
@@ -41,7 +41,6 @@ CHECK_TIMEOUT_S = 30.0
 # uvicorn, under `vllm serve`, closes an idle connection after 5 s; a request sent at that moment
 # would be lost and repeated.
 KEEPALIVE_S = 3.0
-QUOTED_CHARS = 300
 NAMED_MODELS = 20  # a hosted API knows hundreds
 
 _OK = 200
@@ -149,7 +148,7 @@ class ServerModel:
         except (openai.APIConnectionError, aiohttp.ClientError, OSError) as error:
             cause = isinstance(error, openai.APIConnectionError) and error.__cause__
             raise EngineError(
-                f"no model server answers at {self._server} ({_named(cause or error)}); start "
+                f"no model server answers at {self._server} ({in_one_line(cause or error)}); start "
                 f"it, as with `vllm serve {self._spec.model}`, or correct `base_url`"
             ) from error
         known = read_model_names(answer.content)
@@ -227,7 +226,7 @@ class ServerModel:
                 return await self._http.send(request)
         except (httpx2.RequestError, aiohttp.ClientError, OSError) as error:
             late = timer.expired()
-            what = f"no reply within {self._spec.timeout_s:g} s" if late else _named(error)
+            what = f"no reply within {self._spec.timeout_s:g} s" if late else in_one_line(error)
             raise _Fault(what) from error
 
     def _failure(self, response: httpx2.Response) -> Exception:
@@ -271,7 +270,3 @@ class ServerModel:
         # 8 repetitions within the 20 s of a restart, and with 64 in flight most runs would stop.
         longest_s = min(BACKOFF_CAP_S, self._backoff_base_s * 2 ** (attempt - 1))
         return self._jitter.uniform(longest_s / 2, longest_s)
-
-
-def _named(error: BaseException) -> str:
-    return " ".join(str(error).split())[:QUOTED_CHARS] or type(error).__name__

@@ -36,8 +36,8 @@ def check_head(head: PromptHead, where: str) -> None:
         _check_scores(_fields(head), where)
     if head.makes == "ranking" and head.reply is not None:
         raise RecipeError(
-            f"{where}: the reply of `makes: ranking` is plain text with numbers, such as "
-            "2 > 3 > 1; leave `reply` out"
+            f"{where}: the reply of `makes: ranking` lists numbers, by a schema that is made for "
+            "each request; leave `reply` out"
         )
     required = _REQUIRED.get(head.makes)
     if required and required not in filled:
@@ -77,13 +77,17 @@ def _check_language(check: InLanguage, head: PromptHead, where: str) -> None:
 
 def no_languages(check: InLanguage, axes: Mapping[str, Mapping[str, float]]) -> str | None:
     """Why values of an axis are no languages that a check can tell; None where they are."""
-    values = axes.get(check.axis or "", {}) if check.of is None else {}
+    values = axes.get(check.axis or "", {})
     unknown = [value for value in values if code_of(value) is None]
+    if check.of is not None:
+        # The language of another text, which the check finds out.
+        unknown = [value for value in unknown if "same" not in value.casefold().split()]
     if not unknown:
         return None
+    others = "" if check.of is None else ", or say `the same language`"
     return (
         f"check language cannot tell {in_line(unknown[0])!r} of axis {check.axis!r}; give a "
-        "language by its English name or its ISO 639-1 code"
+        f"language by its English name or its ISO 639-1 code{others}"
     )
 
 

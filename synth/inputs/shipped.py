@@ -40,7 +40,9 @@ def find(what: str, name: str, base: Path) -> Path | None:
     if what == "prompts" and (beside := _beside(name, base)) is not None:
         return beside
     if name.endswith(ending) or "/" in name:
-        name = Path(name).stem if name in (f"{what}/{Path(name).name}", Path(name).name) else ""
+        # Whoever names a file of a prompt wrote one: what ships would be another.
+        ships = what == "recipes" and name in (f"{what}/{Path(name).name}", Path(name).name)
+        name = Path(name).stem if ships else ""
     shipped = shipped_folder(what) / f"{name}{ending}"
     return shipped if name and is_file(shipped) else None
 

@@ -121,7 +121,7 @@ def _column(column: str, values: Any, kind: pa.DataType, reasons: list[str | Non
                 pass
         values = values.to_pylist()
     if column in RETRIEVAL:
-        return pa.array([_entries(column, value) for value in values], kind)
+        return pa.array([_listed(column, v, reasons, at) for at, v in enumerate(values)], kind)
     try:
         return pa.array(values, kind)
     except (pa.ArrowException, TypeError, ValueError, UnicodeEncodeError, OverflowError):
@@ -139,19 +139,52 @@ def _one(column: str, value: Any, kind: pa.DataType, reasons: list[str | None], 
         return None
 
 
-def _entries(column: str, value: Any) -> list[dict[str, Any]]:  # noqa: ANN401  (a source's value)
+def _listed(column: str, value: Any, reasons: list[str | None], at: int) -> list[dict[str, Any]]:  # noqa: ANN401
+    """A list of entries; one of which a part has another type is a reason, and there is no list."""
     listed = value if isinstance(value, list) else [] if value is None else [value]
-    return [_entry(column, item) for item in listed if item]
+    try:
+        return [_entry(column, item) for item in listed if item]
+    except (TypeError, ValueError):
+        reasons[at] = reasons[at] or f"bad_{column}"
+        return []
 
 
 def _entry(column: str, item: Any) -> dict[str, Any]:  # noqa: ANN401  (a source's value)
     given = item if isinstance(item, dict) else {"text": str(item)}
     text = str(given.get("text") or "")
-    entry = {"id": given.get("id") or content_id("text", text), "text": text}
-    entry["score"] = given.get("score")
+    own_id = given.get("id")
+    entry: dict[str, Any] = {
+        "id": content_id("text", text) if own_id in (None, "") else _plain(own_id),
+        "text": text,
+        "score": _number(given.get("score"), float),
+    }
     if column == "negatives":
-        entry |= {"rank": given.get("rank"), "origin": given.get("origin") or "given"}
+        origin = given.get("origin") or "given"
+        entry |= {"rank": _number(given.get("rank"), int), "origin": _plain(origin)}
     return entry
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401  (a source's value)
+    """An id or a name: a text, or a whole number as one.
+
+    Raises:
+        TypeError: If it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError(type(value).__name__)
+    return str(value)
+
+
+def _number(value: Any, kind: type[int] | type[float]) -> float | None:  # noqa: ANN401
+    """A number, also one that is written as a text.
+
+    Raises:
+        TypeError: If it is none, nor a text.
+        ValueError: If the text is none.
+    """
+    if isinstance(value, bool):
+        raise TypeError("bool")
+    return None if value is None else kind(value)
 
 
 def _mark_unusable(column: str, texts: pa.Array, reasons: list[str | None]) -> None:

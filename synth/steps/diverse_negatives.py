@@ -84,8 +84,7 @@ class DiverseNegatives(EncodeStep):
             self.max_cosine,
             np.iinfo(np.int64).max if self.keep is None else self.keep,
         )
-        nothing = np.full(len(codes), np.nan)
-        out = divided(batch, negatives, codes, _REASONS, nothing, self.keep)
+        out = divided(batch, negatives, codes, _REASONS, None, self.keep)
         if REJECTED_NEGATIVES.name not in batch.column_names:
             return out
         both = [one.column(REJECTED_NEGATIVES.name).combine_chunks() for one in (batch, out)]

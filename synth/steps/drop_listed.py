@@ -202,6 +202,7 @@ def _taken_out(table: Table, name: str, lists: EntryLists, hit: Mask) -> Table:
     more = {
         "reason": pa.array([REASON] * len(gone), pa.string()),
         "ceiling": pa.nulls(len(gone), pa.float32()),
+        "bound": pa.nulls(len(gone), pa.float32()),
     }
     rejected = lists.lists(gone, REJECTED_NEGATIVES, more)
     if REJECTED_NEGATIVES.name in table.column_names:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from synth.core import rows
-from synth.core.chat import DEFAULT_SAMPLING, Completion, Request, Sampling
+from synth.core.chat import DEFAULT_SAMPLING, Completion, Message, Request, Sampling
 from synth.core.ids import derive_seed, weighted_choice
 from synth.core.prompt import SCORING, Axis, AxisName, Check, InLanguage, NotExample, Prompt
 from synth.core.rows import Table
@@ -116,8 +116,6 @@ class Generation:
             needed.extend(scored.LISTS)
         if head.makes == "pairs" and "positive" not in columns_of(head):
             needed.append(rows.TEXT)
-        if head.makes in ("positives", "negatives"):
-            needed.append(pa.field(head.makes, ANY))
         if self.step.cross_model:
             needed.append(PROVENANCE)
         return tuple({field.name: field for field in needed}.values())
@@ -191,13 +189,16 @@ class Generation:
         if (unfit := self._unfit(row)) is not None:
             return Ask(at, sample, model, seed, axes, None, unfit)
         given: dict[str, Any] = {scored.PASSAGE: passage}
+        schema = self.prompt.head.reply
         if self.prompt.head.makes == "ranking":
-            given = {ranked.PASSAGES: ranked.passages_of(row, seed)}
+            passages = ranked.passages_of(row, seed)
+            given = {ranked.PASSAGES: passages}
+            schema = ranked.reply_schema(len(passages))
         try:
             messages = self.prompt.render({**row, **given}, axes)
         except jinja2.TemplateError:
             return Ask(at, sample, model, seed, axes, None, "prompt_not_rendered")
-        return Ask(at, sample, model, seed, axes, self._request(messages, model, seed))
+        return Ask(at, sample, model, seed, axes, self._request(messages, model, seed, schema))
 
     def _weights_for(self, row: Mapping[str, Any]) -> dict[str, float]:
         """The models that may be asked about a row."""
@@ -216,14 +217,20 @@ class Generation:
         missing = next((name for name in head.needs if row[name] is None), None)
         return None if missing is None else f"no_{missing}"
 
-    def _request(self, messages: Any, model: str, seed: int) -> Request:  # noqa: ANN401
+    def _request(
+        self,
+        messages: tuple[Message, ...],
+        model: str,
+        seed: int,
+        schema: Mapping[str, Any] | None,
+    ) -> Request:
         head = self.prompt.head
         if head.choices is not None:
             # Nothing is drawn: equal questions have one answer.
             return Request(messages, _CHOSEN, 0, choices=tuple(head.choices))
         layers = (self.step.sampling, head.sampling, self.cards[model].sampling, DEFAULT_SAMPLING)
-        schema = None if head.reply is None else orjson.dumps(head.reply).decode()
-        return Request(messages, Sampling.merged(*layers), seed, schema)
+        text = None if schema is None else orjson.dumps(schema).decode()
+        return Request(messages, Sampling.merged(*layers), seed, text)
 
     def verdict(
         self, row: Mapping[str, Any], completion: Completion, axes: Mapping[str, str] | None = None

@@ -9,7 +9,7 @@ from random import Random
 from typing import Annotated, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from synth.algorithms.haystack import Hay, Hidden, hidden
 from synth.core import rows
@@ -63,6 +63,13 @@ class Haystack(OneTaskStep):
     lengths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
     depths: Annotated[tuple[Share, ...], Field(min_length=1)] | None = None
     seed: NonNegativeInt = 0
+
+    @field_validator("lengths", "depths")
+    @classmethod
+    def _names_each_once(cls, values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if twice := [one for one in values or () if (values or ()).count(one) > 1]:
+            raise ValueError(f"{twice[0]:g} is there twice; give each once")
+        return values
 
     def needs(self) -> Fields:
         """The text to hide."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.core.rows import Table
 from synth.steps import cells
-from synth.steps.entry_lists import EntryLists, text_keys
+from synth.steps.entry_lists import EntryLists, Mask, text_keys
+from synth.steps.matching import MORE_SIGNS, bare_words
 
 # Why a negative cannot be one; the first stands for those that can.
 IDENTITY_REASONS = ("", "no_text", "is_positive", "is_query", "is_source", "repeated")
@@ -20,7 +22,8 @@ Reasons = NDArray[np.int8]
 def identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists) -> Reasons:
     """Why each negative cannot be one, whatever its score.
 
-    A place in `IDENTITY_REASONS`. A negative is ``repeated`` if its text is that of one before it.
+    A place in `IDENTITY_REASONS`. A negative that differs from the query in signs alone is the
+    query. A negative is ``repeated`` if its text is that of one before it.
 
     Args:
         batch: The rows.
@@ -38,4 +41,20 @@ def identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists)
         text_keys(sources),
     )
     told = np.where(codes == NO_REASON, 0, codes + 1)
+    told = np.where(_asks(batch, negatives) & (told != IS_POSITIVE), IS_QUERY, told)
     return np.where(negatives.blank(), NO_TEXT, told).astype(np.int8)
+
+
+def _asks(batch: Table, negatives: EntryLists) -> Mask:
+    """Which negatives say what their query says, but for signs."""
+    queries = batch.column("query").combine_chunks().cast(pa.large_string())
+    longest = pc.max(pc.utf8_length(queries)).as_py() or 0
+    texts = negatives.field("text")
+    short = np.flatnonzero(
+        pc.fill_null(pc.less_equal(pc.utf8_length(texts), longest + MORE_SIGNS), fill_value=False)
+    )
+    asked = bare_words(queries).take(pa.array(negatives.row[short]))
+    same = pc.fill_null(pc.equal(bare_words(texts.take(pa.array(short))), asked), fill_value=False)
+    found = np.zeros(len(texts), np.bool_)
+    found[short] = same.to_numpy(zero_copy_only=False)
+    return found

@@ -35,7 +35,7 @@ from synth.core.step import Fields, MapStep
 from synth.steps.entry_lists import EntryLists, text_keys
 from synth.steps.identities import IDENTITY_REASONS, Reasons, identity_reasons
 from synth.steps.made import NEGATIVES, POSITIVES
-from synth.steps.rejected import REJECTED_NEGATIVES, SHORT_BY, divided
+from synth.steps.rejected import REJECTED_NEGATIVES, SHORT_BY, Limits, divided
 
 Mask = NDArray[np.bool_]
 _OF_MARGIN = {
@@ -57,10 +57,11 @@ class MarginFilter(MapStep):
     ``is_source`` (the row's source document), ``repeated`` (a text already in the list with a
     higher score), ``no_score``, ``no_positive_score``, ``above_margin``, ``above_max_score``,
     ``below_min_score``, ``above_max_quantile``, ``below_min_quantile``, ``above_generated_share``,
-    ``not_selected``. A row is never padded: it may be left with fewer than `keep`, or with none,
-    and `short_by` says how many are missing. A row without a scored positive drops as
-    ``no_positive_score``, unless both margins are off and `min_positive` too; one whose positives
-    hardly answer the query drops as ``below_min_positive``.
+    ``not_selected``. Of each, `ceiling` is what its row's margin and `max_score` allow, and `bound`
+    the score of the rule that is its reason. A row is never padded: it may be left with fewer than
+    `keep`, or with none, and `short_by` says how many are missing. A row without a scored positive
+    drops as ``no_positive_score``, unless both margins are off and `min_positive` too; one whose
+    positives hardly answer the query drops as ``below_min_positive``.
 
     Attributes:
         margin: ``fixed`` is that of `relative_margin` and `absolute_margin`; ``auto`` sets it for
@@ -171,7 +172,8 @@ class MarginFilter(MapStep):
         reasons = np.where(reasons == 0, self._score_reasons(negatives, margin), reasons)
         selected = self._selected(batch, negatives, reasons == 0)
         reasons = np.where(reasons == 0, selected, reasons)
-        out = divided(batch, negatives, reasons, _REASONS, ceiling[negatives.row], self.keep)
+        limits = Limits(ceiling[negatives.row], self._bounds(negatives, reasons, margin))
+        out = divided(batch, negatives, reasons, _REASONS, limits, self.keep)
         unscored = np.isnan(ceiling)
         if self.min_positive is not None:
             unscored |= np.isnan(reference)
@@ -186,11 +188,13 @@ class MarginFilter(MapStep):
             if wrong.any():
                 at = int(np.argmax(wrong))
                 row_id = batch.column("id")[int(found.row[at])].as_py()
+                instead = "`margin: fixed`, " if self.margin == "auto" else ""
                 raise RecipeError(
                     f"margin_filter: row {row_id!r} has a score of {found.scores[at]:.3g}; a share "
                     "of a score means something only where scores lie in [-1, 1], as cosines and "
                     "probabilities do. Those of a cross-encoder without a sigmoid have no bound: "
-                    "give `relative_margin: null` and an `absolute_margin`, or score with a sigmoid"
+                    f"give {instead}`relative_margin: null` and an `absolute_margin`, or score "
+                    "with a sigmoid"
                 )
 
     def _margins(
@@ -230,6 +234,23 @@ class MarginFilter(MapStep):
             "below_min_quantile": scores < self._quantile(negatives, self.min_quantile, -np.inf),
         }
         return np.select(list(rules.values()), [_code(name) for name in rules], np.int8(0))
+
+    def _bounds(
+        self, negatives: EntryLists, reasons: Reasons, margin: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The score by which its reason rejects each negative, NaN where that is none."""
+        of_rule: dict[str, NDArray[np.float64] | float | None] = {
+            "above_margin": margin[negatives.row],
+            "above_max_score": self.max_score,
+            "below_min_score": self.min_score,
+            "above_max_quantile": self._quantile(negatives, self.max_quantile, np.nan),
+            "below_min_quantile": self._quantile(negatives, self.min_quantile, np.nan),
+        }
+        found = np.full(len(reasons), np.nan)
+        for name, bound in of_rule.items():
+            if bound is not None:
+                found = np.where(reasons == _code(name), bound, found)
+        return found
 
     def _quantile(
         self, negatives: EntryLists, share: float | None, off: float

@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from synth.core import rows
 from synth.core.rows import Table
 from synth.steps.copies import joined
-from synth.steps.entry_lists import begins
+from synth.steps.entry_lists import begins, listed
 
+# A text that differs from another in signs alone is seldom longer by more characters.
+MORE_SIGNS = 32
 Ids = NDArray[np.int64]
 
 
@@ -108,6 +111,18 @@ def entry_mentions(table: Table, *names: str) -> list[Mentions]:
     return found
 
 
+def bare_words(texts: pa.Array) -> pa.Array:
+    """Letters and digits of texts in lower case, null where there are none.
+
+    Texts for which they are equal differ in signs, case and spacing alone.
+    """
+    lower = pc.utf8_lower(texts.cast(pa.large_string()))
+    bare = pc.utf8_trim_whitespace(
+        pc.replace_substring_regex(lower, pattern=r"[^\p{L}\p{M}\p{N}]+", replacement=" ")
+    )
+    return pc.if_else(pc.equal(bare, ""), pa.scalar(None, bare.type), bare)
+
+
 def matches(mentions: Sequence[Mentions], ids: pa.Array, texts: pa.Array) -> Matches:
     """Where the texts that rows name are in a corpus; those of all mentions in their order.
 
@@ -127,3 +142,36 @@ def matches(mentions: Sequence[Mentions], ids: pa.Array, texts: pa.Array) -> Mat
     places = pc.fill_null(pc.index_in(named, ids.cast(pa.large_string())), -1)
     by_id = np.asarray(places.to_numpy(zero_copy_only=False), np.int64)
     return Matches(groups[:size], by_id, by_text)
+
+
+def with_texts_of(table: Table, corpus: Table) -> tuple[Table, int]:
+    """The rows, with the corpus's text for each positive that only names it, and how many do.
+
+    A positive names a text by its id and has none itself, or has that id where its text should be.
+    """
+    lists = table.column("positives").combine_chunks()
+    entries = pc.list_flatten(lists)
+    ids, texts = (pc.struct_field(entries, name).cast(pa.large_string()) for name in ("id", "text"))
+    known = corpus.column("id").combine_chunks().cast(pa.large_string())
+    blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(texts, "")), "")
+    by_id, by_text = pc.index_in(ids, known), pc.index_in(texts, known)
+    place = pc.if_else(blank, by_id, pc.if_else(pc.is_null(by_id), by_text, None))
+    named = len(place) - place.null_count
+    if not named:
+        return table, 0
+    filled = {
+        "id": pc.coalesce(known.take(place), ids),
+        "text": pc.coalesce(corpus.column("text").combine_chunks().take(place), texts),
+    }
+    fields = list(rows.POSITIVES.value_type)
+    made = pa.StructArray.from_arrays(
+        [
+            filled[one.name].cast(one.type)
+            if one.name in filled
+            else pc.struct_field(entries, one.name).cast(one.type)
+            for one in fields
+        ],
+        fields=fields,
+    )
+    positives = listed(made, np.diff(begins(lists)), rows.POSITIVES)
+    return rows.with_column(table, pa.field("positives", rows.POSITIVES), positives), named

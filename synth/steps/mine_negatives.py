@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from synth.core import rows
 from synth.core.rows import Table
@@ -18,7 +18,14 @@ from synth.core.step import Column, Fields, Name
 from synth.steps.entry_lists import begins, in_order, listed, one_behind_another
 from synth.steps.generate import ANY
 from synth.steps.made import NEGATIVES, POSITIVES, SCORED_BY
-from synth.steps.matching import column_mentions, entry_mentions, slices
+from synth.steps.matching import (
+    MORE_SIGNS,
+    bare_words,
+    column_mentions,
+    entry_mentions,
+    slices,
+    with_texts_of,
+)
 from synth.steps.retrievers import Dense, Retrievers, corpus_fields, query_fields
 from synth.steps.retrieving import Retrieval, short_of
 from synth.steps.searching import told
@@ -32,9 +39,13 @@ Ids = NDArray[np.int64]
 class MineNegatives(OneTaskStep):
     """Append to each row's `negatives` the corpus texts that its query finds first.
 
-    Never mined are a positive (by id or text), a near copy of a positive, the query itself, the
-    row's source document, and a text the row already has; texts that differ in case, spacing or
-    Unicode form are the same. A row for which the corpus holds fewer keeps a shorter list.
+    Never mined are a positive (by id or text), a near copy of a positive, the query itself, with
+    other signs too, the row's source document, and a text the row already has; texts that differ in
+    case, spacing or Unicode form are the same. A row for which the corpus holds fewer keeps a
+    shorter list.
+
+    A positive that only names a text of the corpus, by an id without a text or by an id in place of
+    the text, gets that text.
 
     Several retrievers are fused by the ranks that they give (reciprocal rank fusion). A negative's
     `score` is its inner product with the query by the first dense retriever, whoever found it, null
@@ -45,8 +56,8 @@ class MineNegatives(OneTaskStep):
         depth: Negatives mined for each row.
         skip: How many of the first texts that could be mined are left out.
         retrievers: How the corpus is searched.
-        near_copy: A text with this rapidfuzz token_set_ratio or more to a positive is a near copy
-            of it; None is off.
+        near_copy: A text with this rapidfuzz token_set_ratio or more, of 100, to a positive is a
+            near copy of it; None is off.
         same: Columns of both tables whose values must be equal, such as a language; a null equals a
             null.
         different: Columns of both tables whose values must not be equal, such as an article; a null
@@ -67,6 +78,13 @@ class MineNegatives(OneTaskStep):
     same: tuple[Column, ...] = ()
     different: tuple[Column, ...] = ()
 
+    @field_validator("near_copy")
+    @classmethod
+    def _is_of_a_hundred(cls, near_copy: float | None) -> float | None:
+        if near_copy is not None and near_copy <= 1:
+            raise ValueError(f"`near_copy` goes up to 100: {near_copy * 100:g}, not {near_copy:g}")
+        return near_copy
+
     @model_validator(mode="after")
     def _mines_something(self) -> Self:
         if both := [name for name in self.same if name in self.different]:
@@ -82,8 +100,9 @@ class MineNegatives(OneTaskStep):
         """The negatives, those that the row has before the mined ones, and who gave all scores.
 
         A search gives some of them: no one model gave all, whatever `scored_by` said before.
+        Positives may get their texts from the corpus.
         """
-        return (NEGATIVES, SCORED_BY)
+        return (POSITIVES, NEGATIVES, SCORED_BY)
 
     def second_tables(self) -> Mapping[str, Fields]:
         """The corpus: id, text, what is searched in, and columns to compare."""
@@ -105,6 +124,7 @@ class MineNegatives(OneTaskStep):
             EngineError: If a vector is null, zero or not finite.
             RecipeError: If queries and corpus have vectors of different sizes.
         """
+        table, named = with_texts_of(table, corpus)
         pieces: list[tuple[Ids, Ids]] = []
         lists: list[pa.Array] = []
         how: dict[str, tuple[float, str]] = {}
@@ -118,7 +138,8 @@ class MineNegatives(OneTaskStep):
         mined = in_order(lists, order, NEGATIVES.type)
         out = rows.with_column(table, NEGATIVES, _appended(table, mined))
         out = rows.with_column(out, SCORED_BY, pa.nulls(table.num_rows, pa.string()))
-        return with_facts(out, told(how) | short_of(mined, self.depth))
+        facts = {"positives with texts of the corpus": f"{named:,}"} if named else {}
+        return with_facts(out, told(how) | short_of(mined, self.depth) | facts)
 
 
 def _of(table: Table, at: Ids) -> Table:
@@ -150,6 +171,20 @@ def _codes(table: Table, corpus: Table, name: str, *, null_is_a_value: bool) -> 
     return numbers[: table.num_rows], numbers[table.num_rows :]
 
 
+def _worded(table: Table, texts: pa.Array) -> tuple[Ids, Ids]:
+    """The same number for a query and a text with the same words, -1 where that need not be told.
+
+    Texts that are much longer than every query are none of them.
+    """
+    queries = table.column("query").combine_chunks().cast(pa.large_string())
+    longest = (pc.max(pc.utf8_length(queries)).as_py() or 0) + MORE_SIGNS
+    short = pc.if_else(pc.less_equal(pc.utf8_length(texts), longest), texts, None)
+    both = pa.concat_arrays([bare_words(queries), bare_words(short)])
+    codes = pc.fill_null(both.dictionary_encode().indices.cast(pa.int64()), -1)
+    numbers: Ids = codes.to_numpy(zero_copy_only=False)
+    return numbers[: len(queries)], numbers[len(queries) :]
+
+
 @dataclass(frozen=True, slots=True)
 class _Miner:
     """Rows, and the corpus that is searched for them.
@@ -159,12 +194,16 @@ class _Miner:
         table: The rows.
         texts: The corpus.
         retrieval: The search.
+        queries: A number for the words of each query, -1 for none, shape (rows,).
+        worded: The same numbers for the texts of the corpus.
     """
 
     step: MineNegatives
     table: Table
     texts: Table
     retrieval: Retrieval
+    queries: Ids
+    worded: Ids
 
     @classmethod
     def of(cls, step: MineNegatives, table: Table, texts: Table) -> _Miner:
@@ -174,7 +213,7 @@ class _Miner:
             *entry_mentions(table, "positives", "negatives"),
         ]
         retrieval = Retrieval.of(step.kind, step.retrievers, table, "query", texts, banned)
-        return cls(step, table, texts, retrieval)
+        return cls(step, table, texts, retrieval, *_worded(table, retrieval.present))
 
     def mined(self) -> pa.Array:
         """The mined entries of each row."""
@@ -197,8 +236,9 @@ class _Miner:
         return fine & ~self._near_copies(at, ids, fine)
 
     def _alike(self, at: Ids, ids: Ids) -> NDArray[np.bool_]:
-        """Which texts have the row's value in a column that must differ."""
-        found = np.zeros(ids.shape, np.bool_)
+        """Which texts are the row's query, or have its value in a column that must differ."""
+        worded = self.worded[ids]
+        found: NDArray[np.bool_] = (self.queries[at, None] == worded) & (worded >= 0)
         for name in self.step.different:
             own, other = _codes(self.table, self.texts, name, null_is_a_value=False)
             found |= (own[at, None] == other[ids]) & (other[ids] >= 0)

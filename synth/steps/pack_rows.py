@@ -27,7 +27,7 @@ from synth.steps.copies import present_texts
 from synth.steps.entry_lists import listed
 from synth.steps.order_documents import POSITION, WINDOWS
 from synth.steps.tasks import Tasks, Value
-from synth.steps.tokens import Tokens, load_tokenizer, tokens_of
+from synth.steps.tokens import Tokens, end_of_text, load_tokenizer, tokens_of
 from synth.steps.whole import IS_NEW, by_id, with_facts
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def packed_blocks(step: Pack, blocks: Sequence[Value], tasks: Tasks) -> list[Val
 
 def _counted(step: Pack, table: Table) -> tuple[Tokens, Table]:
     """The tokens of a block, and what must be known of each of its documents."""
+    end_of_text(step.tokenizer)  # before the work, if there is none
     tokens = tokens_of(step.tokenizer, present_texts(table, (step.column,)))
     names = [name for name in ("id", POSITION.name, WINDOWS.name) if name in table.column_names]
     known = table.select(names).append_column(_COUNT, [tokens.counts])
@@ -217,9 +218,9 @@ def _rows(
     begins = (np.cumsum(sizes) - sizes)[chunk.came]
     parts = np.arange(len(chunk.tokens))
     spans = Spans(chunk.windows, parts, np.zeros(len(parts), np.int64), chunk.tokens)
-    tokenizer = load_tokenizer(step.tokenizer)
+    tokenizer, separator = load_tokenizer(step.tokenizer), end_of_text(step.tokenizer)
     size = step.window_tokens if step.fill else None
-    windows = filled(spans, np.concatenate(pieces), begins, tokenizer.eos_token_id, size)
+    windows = filled(spans, np.concatenate(pieces), begins, separator, size)
     count, counts = len(windows.begins) - 1, np.diff(windows.parts)
     input_ids = listed(pa.array(windows.ids), np.diff(windows.begins), _NUMBERS)
     ends = windows.starts + chunk.tokens

@@ -16,6 +16,8 @@ from synth.steps.scored import Scoring, entries_of, give
 # What a prompt calls the texts that are put in order, as they are shown.
 PASSAGES = "passages"
 _NUMBER = re.compile(r"\d+")
+# Numbers with nothing but signs between them: those of a list of sentences rank nothing.
+_LIST = re.compile(r"\d+(?:[\s>,\[\]]+\d+)+")
 
 
 def shown(count: int, seed: int) -> list[int]:
@@ -31,15 +33,33 @@ def passages_of(row: Mapping[str, Any], seed: int) -> list[str]:
     return [texts[at] for at in shown(len(texts), seed)]
 
 
+def reply_schema(count: int) -> dict[str, Any]:
+    """The JSON schema of a reply about so many texts, for engines that hold replies to one."""
+    number = {"type": "integer", "minimum": 1, "maximum": count}
+    order = {"type": "array", "items": number, "minItems": count, "maxItems": count}
+    return {"type": "object", "properties": {"ranking": order}, "required": ["ranking"]}
+
+
+def numbers(reply: str) -> list[int]:
+    """The numbers that a reply lists: the longest row of them with only signs between.
+
+    A reply that is one number and nothing else lists that one.
+    """
+    listed = max(_LIST.findall(reply), key=len, default="")
+    alone = _NUMBER.findall(reply) if not re.search(r"[^\W\d]", reply) else []
+    return [int(number[:9]) for number in _NUMBER.findall(listed) or alone[:1]]
+
+
 def ranks_something(reply: str, count: int) -> bool:
     """Whether a reply names one of several texts by its number."""
-    return count < 2 or any(1 <= int(number[:9]) <= count for number in _NUMBER.findall(reply))
+    return count < 2 or any(1 <= number <= count for number in numbers(reply))
 
 
 def ranking(reply: str, count: int, seed: int) -> list[int]:
     """The entries, best first, each exactly once, whatever the reply.
 
-    A number counts where it stands first; those of no text are passed over. Texts that the reply
+    A number counts where it stands first; those of no text are passed over, and so are those that
+    number sentences. Texts that the reply
     leaves out follow in the order in which the row has them.
 
     Args:
@@ -48,8 +68,8 @@ def ranking(reply: str, count: int, seed: int) -> list[int]:
         seed: The one that they were shown by.
     """
     order = shown(count, seed)
-    numbers = (int(number[:9]) for number in _NUMBER.findall(reply))
-    named = dict.fromkeys(order[number - 1] for number in numbers if 1 <= number <= count)
+    told = (number for number in numbers(reply) if 1 <= number <= count)
+    named = dict.fromkeys(order[number - 1] for number in told)
     return list(dict.fromkeys([*named, *range(count)]))
 
 

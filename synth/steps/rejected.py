@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +22,25 @@ REJECTED_NEGATIVES = pa.field(
                 *rows.NEGATIVES.value_type,
                 pa.field("reason", pa.string()),
                 pa.field("ceiling", pa.float32()),
+                pa.field("bound", pa.float32()),
             ]
         )
     ),
 )
+
+
+class Limits(NamedTuple):
+    """Scores that negatives are held against, not finite where there is none.
+
+    Attributes:
+        ceiling: What each had to stay below, shape (negatives,).
+        bound: The score of the rule that rejects it, shape (negatives,).
+    """
+
+    ceiling: NDArray[np.float64]
+    bound: NDArray[np.float64]
+
+
 SHORT_BY = pa.field("short_by", pa.int32())
 
 
@@ -33,7 +49,7 @@ def divided(
     negatives: EntryLists,
     reasons: NDArray[np.integer],
     names: Sequence[str],
-    ceilings: NDArray[np.float64],
+    limits: Limits | None,
     keep: int | None,
 ) -> Table:
     """The same rows with the negatives that they keep, those rejected, and how many lack.
@@ -44,16 +60,16 @@ def divided(
         reasons: Of each negative the place of its reason in `names`, 0 for one that stays, shape
             (negatives,).
         names: The reasons.
-        ceilings: The score that each had to stay below, not finite where there is none, shape
-            (negatives,).
+        limits: Scores that negatives are rejected by, None where it is not by scores.
         keep: How many a row should have, None for no number.
     """
     kept, rejected = np.flatnonzero(reasons == 0), np.flatnonzero(reasons)
-    limits = ceilings[rejected]
-    more = {
-        "reason": pa.array(names).take(pa.array(reasons[rejected])),
-        "ceiling": pa.array(limits, pa.float32(), mask=~np.isfinite(limits)),
-    }
+    more = {"reason": pa.array(names).take(pa.array(reasons[rejected]))}
+    for name in Limits._fields:
+        values = (
+            np.full(len(rejected), np.nan) if limits is None else getattr(limits, name)[rejected]
+        )
+        more[name] = pa.array(values, pa.float32(), mask=~np.isfinite(values))
     counts = np.bincount(negatives.row[kept], minlength=batch.num_rows)
     short = np.zeros(batch.num_rows) if keep is None else keep - counts
     out = rows.with_column(batch, NEGATIVES, negatives.lists(kept))

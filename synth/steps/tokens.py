@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synth.core.bundled import BUNDLED, bundled_folder
-from synth.core.errors import EngineError
+from synth.core.errors import EngineError, in_one_line
 
 # Texts that are Python lists of numbers at once.
 _BLOCK = 1024
@@ -37,7 +37,7 @@ def tokens_of(name: str, texts: pa.Array) -> Tokens:
         texts: Arrow strings.
 
     Raises:
-        EngineError: If the tokenizer cannot be loaded or has no end-of-text token.
+        EngineError: If the tokenizer cannot be loaded.
     """
     blocks = list(_blocks(name, texts))
     nothing = np.zeros(0, np.int32)
@@ -80,7 +80,7 @@ def load_tokenizer(name: str) -> Any:  # noqa: ANN401  (transformers has no type
         name: ``bundled/...``, a Hub id or a path.
 
     Raises:
-        EngineError: If it cannot be loaded or has no end-of-text token.
+        EngineError: If it cannot be loaded.
     """
     from transformers import AutoTokenizer
 
@@ -91,10 +91,25 @@ def load_tokenizer(name: str) -> Any:  # noqa: ANN401  (transformers has no type
             folder or name, **({"gguf_file": gguf.name} if gguf else {})
         )
     except (OSError, ValueError) as error:
-        raise EngineError(f"no tokenizer could be loaded from {name!r}: {error}") from error
-    if tokenizer.eos_token_id is None:
+        raise EngineError(
+            f"no tokenizer could be loaded from {name!r}: {in_one_line(error)}"
+        ) from error
+    return tokenizer
+
+
+def end_of_text(name: str) -> int:
+    """The token that joins documents.
+
+    Args:
+        name: The tokenizer, as `load_tokenizer` takes it.
+
+    Raises:
+        EngineError: If it cannot be loaded or has no such token.
+    """
+    token: int | None = load_tokenizer(name).eos_token_id
+    if token is None:
         raise EngineError(
             f"the tokenizer of {name!r} has no end-of-text token to join documents with; "
             "use that of the model to be trained"
         )
-    return tokenizer
+    return token

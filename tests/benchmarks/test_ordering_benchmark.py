@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loss_statistics import Losses, compared, interval
+from loss_statistics import Losses, compared, interval, joined
 from ordering import purity
 from ordering_corpora import passages
 from ordering_report import page
@@ -133,6 +133,16 @@ def test_orders_are_compared_on_the_tokens_that_all_of_them_predict() -> None:
     assert told["orders"]["other"]["less_than"]["one"][0] == 0
     assert told["orders"]["one"]["loss"] == told["orders"]["other"]["loss"]
     assert len(told["places"]) == len(told["orders"]["one"]["by_place"]) == 8
+
+
+def test_stretches_of_documents_count_as_one_behind_the_other() -> None:
+    one, other = windows_of([0, 1], [4, 4], 20), windows_of([1, 0], [3, 9], 20)
+    both = joined([one, other])
+    assert len(both.loss) == len(one.loss) + len(other.loss)
+    assert both.cut == one.cut + other.cut
+    assert set(both.window) == {*one.window, *(other.window + one.window.max() + 1)}
+    means = [float(np.nanmean(found.loss)) for found in (one, other)]
+    assert min(means) <= np.nanmean(both.loss) <= max(means)
 
 
 def test_an_interval_holds_the_mean_and_narrows_with_more_groups() -> None:

@@ -170,13 +170,13 @@ def test_a_prompt_that_ranks_sees_passages_and_no_other_does() -> None:
         (
             "makes: ranking",
             "makes: ranking\nreply: {type: object, properties: {a: {}}}",
-            "plain text",
+            "leave `reply` out",
         ),
         ("makes: ranking", 'makes: ranking\nchoices: {"a": 1, "b": 0}', "no use for"),
         ("makes: ranking", "makes: ranking\naxes: {a: [x]}\naxes_into: {b: a}", "has no place"),
     ],
 )
-def test_a_ranking_is_plain_text_and_nothing_else(old: str, new: str, told: str) -> None:
+def test_a_ranking_has_a_reply_of_its_own(old: str, new: str, told: str) -> None:
     with pytest.raises(RecipeError, match=told):
         parse(RANKED.replace(old, new))
 

@@ -14,8 +14,10 @@ def test_what_ships_is_found_by_its_name_and_by_its_path_from_anywhere(
     for name in names:
         path = shipped_folder(what) / f"{name}{ending}"
         assert find(what, name, tmp_path) == path
-        assert find(what, f"{what}/{name}{ending}", tmp_path) == path
-        assert find(what, f"{name}{ending}", tmp_path) == path
+        # A prompt that is named as a file is one that its recipe has beside it, and no other.
+        file = path if what == "recipes" else None
+        assert find(what, f"{what}/{name}{ending}", tmp_path) == file
+        assert find(what, f"{name}{ending}", tmp_path) == file
 
 
 def test_a_file_beside_the_recipe_comes_before_one_that_ships(tmp_path: Path) -> None:

@@ -299,6 +299,29 @@ def test_given_positives_and_negatives_become_entries_with_ids(tmp_path: Path) -
     assert all(entry["origin"] == "given" and entry["id"] for entry in row["negatives"])
 
 
+def test_numbers_may_be_ids_and_texts_scores(tmp_path: Path) -> None:
+    record = {"positives": [{"id": 5, "text": "a cat", "score": "0.5"}, 7]}
+    path = jsonl(tmp_path / "a.jsonl", record)
+    (row,) = read(spec("jsonl", path, columns={"positives": "positives"})).to_pylist()
+    first, second = row["positives"]
+    assert (first["id"], first["score"], second["text"]) == ("5", 0.5, "7")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "a", "text": "a cat", "score": "high"},
+        {"id": "a", "text": "a cat", "score": True},
+        {"id": ["a"], "text": "a cat"},
+        {"id": 1.5, "text": "a cat"},
+    ],
+)
+def test_an_entry_of_another_type_costs_its_row_and_no_other(entry: Any, tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", {"positives": [entry]}, {"positives": ["a dog"]})
+    table = read(spec("jsonl", path, columns={"positives": "positives"}))
+    assert table["drop_reason"].to_pylist() == ["bad_positives", None]
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "parquet", "text"])
 def test_a_file_that_is_not_there_is_named(kind: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=rf"no {kind} file at .*nowhere; check `path`"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from math import comb
 from pathlib import Path
@@ -47,6 +48,16 @@ def test_a_thousand_queries_with_two_documents_each_take_46_documents() -> None:
     for row in rows:
         assert len(row["likes"]) == len(set(row["likes"])) == 45
         assert all(question in found for question in row["questions"])
+
+
+def test_no_thing_that_ships_is_part_of_another() -> None:
+    """Who likes teddy bears would like bears, and a query would have one more answer."""
+    things = (RECIPES / "data" / "things.txt").read_text().splitlines()
+    assert len(set(things)) == len(things)
+    longer = f"|{'|'.join(thing for thing in things if ' ' in thing)}|"
+    for thing in things:
+        whole = longer.replace(f"|{thing}|", "|")
+        assert not re.search(rf"\b{re.escape(thing)}\b", whole), thing
 
 
 @given(

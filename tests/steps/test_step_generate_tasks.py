@@ -353,3 +353,10 @@ def test_only_scores_can_be_fused() -> None:
     head = load_prompt("translate", Path()).head
     with pytest.raises(RecipeError, match="prompt 'translate' makes rows"):
         check_prompt("step 1", Generate(prompt="translate", model="m0", fuse=True), head)
+
+
+def test_an_axis_beside_a_text_has_languages_or_says_the_same() -> None:
+    check = SPOKEN.replace("CHECK", "{kind: language, axis: language, of: text}")
+    parse_prompt("made", check.replace("French", "the same language"), "made.md")
+    with pytest.raises(RecipeError, match=r"cannot tell 'Frensh' .* say `the same language`"):
+        parse_prompt("made", check.replace("French", "Frensh"), "made.md")

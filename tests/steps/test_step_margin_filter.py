@@ -129,6 +129,9 @@ def test_each_rejected_negative_says_why_and_under_which_ceiling() -> None:
     }
     ceiling = [entry["ceiling"] for entry in out["rejected_negatives"][0].as_py()]
     assert ceiling == pytest.approx([0.6] * 10)
+    bounds = {one["id"]: one["bound"] for one in out["rejected_negatives"][0].as_py()}
+    told = {"close": 0.76, "high": 0.6, "low": 0}
+    assert bounds == {name: pytest.approx(told[name]) if name in told else None for name in bounds}
 
 
 def test_kept_negatives_come_by_falling_score_and_then_by_id() -> None:
@@ -180,9 +183,11 @@ def test_a_row_that_loses_all_its_negatives_stays_short_and_says_so() -> None:
 
 def test_scores_without_a_bound_take_no_relative_margin() -> None:
     table = pairs(([positive("p", 7.5)], [negative("a", 6.0)]))
-    for step in (MarginFilter(), MarginFilter(margin="auto")):
-        with pytest.raises(RecipeError, match=r"row 'q0' has a score of 7.5; .*absolute_margin"):
-            step.apply(table)
+    told = r"row 'q0' has a score of 7.5; .*absolute_margin"
+    with pytest.raises(RecipeError, match=told):
+        MarginFilter().apply(table)
+    with pytest.raises(RecipeError, match=rf"{told[:-15]}`margin: fixed`, .*absolute_margin"):
+        MarginFilter(margin="auto").apply(table)
     assert kept(MarginFilter(relative_margin=None, absolute_margin=1).apply(table)) == ["a"]
 
 
@@ -193,6 +198,8 @@ def test_quantiles_are_those_of_the_row() -> None:
     assert kept(out) == [f"n{number}" for number in range(8, 1, -1)]
     assert rejected(out)["n9"] == "above_max_quantile"
     assert rejected(out)["n1"] == "below_min_quantile"
+    bounds = {one["id"]: one["bound"] for one in out["rejected_negatives"][0].as_py()}
+    assert bounds == pytest.approx({"n10": 0.4, "n9": 0.4, "n1": 0.1, "n0": 0.1})
     assert [entry["id"] for entry in out["negatives"][1].as_py()] == ["a"]
 
 

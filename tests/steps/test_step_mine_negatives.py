@@ -69,6 +69,40 @@ def test_positives_near_copies_the_query_and_repeated_texts_are_never_mined() ->
     assert [entry["id"] for entry in mined(STEP, queries())] == ["d3", "d5"]
 
 
+@pytest.mark.parametrize(
+    "query", ["Which animal, sat?", "WHICH ANIMAL -- SAT", "«which» animal sat …"]
+)
+def test_the_query_with_other_signs_is_never_mined(query: str) -> None:
+    assert "d1" not in [entry["id"] for entry in mined(STEP, queries(query=[query]))]
+
+
+def test_a_text_with_a_word_more_than_the_query_is_mined() -> None:
+    found = mined(STEP, queries(query=["which animal"]))
+    assert [entry["id"] for entry in found] == ["d1", "d3"]
+
+
+@pytest.mark.parametrize(
+    "positive", [{"id": "d0", "text": ""}, {"id": "d0", "text": None}, {"id": "x", "text": "d0"}]
+)
+def test_a_positive_that_only_names_a_text_of_the_corpus_gets_it(positive: Any) -> None:
+    named = pa.array([[positive | {"score": 0.5}]], rows.POSITIVES)
+    out = in_order(STEP, queries(positives=named), corpus())
+    (found,) = out["positives"][0].as_py()
+    assert (found["id"], found["text"], found["score"]) == ("d0", "a cat sat on the mat", 0.5)
+    assert [entry["id"] for entry in out["negatives"][0].as_py()] == ["d3", "d5"]
+    assert facts_of(out)["positives with texts of the corpus"] == "1"
+
+
+def test_a_positive_that_the_corpus_does_not_name_stays_as_it_is() -> None:
+    positives = [
+        {"id": "z", "text": "a whale", "score": None},
+        {"id": "y", "text": "", "score": 1.0},
+    ]
+    out = in_order(STEP, queries(positives=pa.array([positives], rows.POSITIVES)), corpus())
+    assert out["positives"][0].as_py() == positives
+    assert "positives with texts of the corpus" not in facts_of(out)
+
+
 def test_an_entry_tells_its_score_and_its_rank_in_the_whole_search() -> None:
     first = mined(STEP, queries())[0]
     assert first["score"] == pytest.approx(np.cos(np.radians(20)))
@@ -189,6 +223,11 @@ def test_of_several_searches_the_one_that_found_least_is_told(
     out = in_order(MineNegatives(corpus="docs", depth=3), queries(), corpus())
     assert facts_of(out)["search dense"] == "some cells, recall 0.960"
     assert next(recalls, None) is None
+
+
+def test_a_share_for_a_ratio_of_a_hundred_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"goes up to 100: 95, not 0\.95"):
+        MineNegatives(corpus="docs", near_copy=0.95)
 
 
 def test_what_cannot_be_mined_is_refused_before_anything_runs() -> None:

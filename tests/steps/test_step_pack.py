@@ -19,7 +19,7 @@ from synth.core.rows import Table
 from synth.steps import OrderDocuments, Pack, pack, pack_rows
 from synth.steps.order_documents import WINDOWS
 from synth.steps.tasks import Here
-from synth.steps.tokens import load_tokenizer
+from synth.steps.tokens import load_tokenizer, token_counts
 from synth.steps.whole import by_id, facts_of, in_order
 
 
@@ -113,7 +113,15 @@ def test_a_tokenizer_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_tokenizer_without_an_end_of_text_token_is_refused() -> None:
     with pytest.raises(EngineError, match="has no end-of-text token"):
-        load_tokenizer("bundled/all-minilm-l6-v2")
+        in_order(asked("bundled/all-minilm-l6-v2", 3), documents("ab"))
+
+
+def test_a_tokenizer_that_only_counts_needs_no_end_of_text_token() -> None:
+    counts = token_counts("bundled/all-minilm-l6-v2", pa.array(["cats purr", None]))
+    assert counts.tolist() == [
+        len(load_tokenizer("bundled/all-minilm-l6-v2").tokenize("cats purr")),
+        0,
+    ]
 
 
 def windows_of(table: Table) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from synth.inputs.shipped import shipped_folder
 from synth.steps import Generate
 from synth.steps.ask import Answer, ModelCard
 from synth.steps.generate import Generation
-from synth.steps.ranked import ranking, ranks_something, shown
+from synth.steps.ranked import numbers, ranking, ranks_something, shown
 from synth.steps.reply import parse
 
 REPLIES = st.text(st.sampled_from("0123456789 >,[]abc.\n"), max_size=80)
@@ -30,8 +31,11 @@ def test_a_ranking_is_a_permutation_whatever_the_reply(reply: str, count: int, s
 @given(order=st.permutations(range(8)), seed=st.integers(0, 2**31 - 1))
 def test_a_whole_reply_is_taken_as_it_is(order: list[int], seed: int) -> None:
     places = {entry: place for place, entry in enumerate(shown(8, seed), start=1)}
-    reply = " > ".join(f"[{places[entry]}]" for entry in order)
-    assert ranking(reply, 8, seed) == order
+    for reply in (
+        " > ".join(f"[{places[entry]}]" for entry in order),
+        orjson.dumps({"ranking": [places[entry] for entry in order]}).decode(),
+    ):
+        assert ranking(reply, 8, seed) == order
 
 
 def test_what_a_reply_leaves_out_follows_as_the_row_has_it() -> None:
@@ -48,6 +52,22 @@ def test_a_reply_without_the_number_of_a_text_ranks_nothing() -> None:
     assert ranks_something("2", 3)
     assert not ranks_something("I cannot rank 7 passages.", 3)
     assert ranks_something("whatever", 1)
+
+
+def test_numbers_of_sentences_rank_nothing() -> None:
+    told = "1. Soda ash is a powder.\n2. Soda ash lowers the melting point.\n3. Glass is blown."
+    assert not ranks_something(told, 3)
+    assert ranks_something(f"Soda ash comes first:\n3 > 1 > 2\n{told}", 3)
+    assert numbers("In 2024 I would say [3] > [1] > [2], of 3 passages.") == [3, 1, 2]
+
+
+def test_each_request_asks_for_as_many_numbers_as_it_shows_texts() -> None:
+    several, alone = (ask.request for ask in task().ask(batch()))
+    assert several is not None
+    assert alone is not None
+    for request, count in ((several, 4), (alone, 1)):
+        order = orjson.loads(request.schema or "")["properties"]["ranking"]
+        assert (order["minItems"], order["maxItems"], order["items"]["maximum"]) == (count,) * 3
 
 
 def task() -> Generation:

@@ -98,12 +98,13 @@ def test_a_copy_of_a_positive_the_query_and_no_text_never_rise() -> None:
             negative("x", 0.9, "text p"),
             negative("p", 0.9, "other"),
             negative("y", 0.9, "q"),
+            negative("y2", 0.9, "Q?"),
             negative("z", 0.9, " "),
             negative("a", 0.4),
         ],
     )
     out = told(STEP, *lists)
-    assert (out["relabelled"], out["negatives"]) == (False, ["x", "p", "y", "z", "a"])
+    assert (out["relabelled"], out["negatives"]) == (False, ["x", "p", "y", "y2", "z", "a"])
 
 
 def test_copies_of_a_positive_leave_the_negatives_of_a_row_that_changes() -> None:
