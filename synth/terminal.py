@@ -108,9 +108,12 @@ def render_near(step_rows: StepRows, column: str, value: float, n: int = 5) -> R
 def render_calibration(found: Calibration) -> Table:
     """For each margin what it keeps, and how much of that is estimated to be relevant."""
     table = _table(f"{found.step}: {found.rows:,} rows, judged by {found.judge}")
-    table.add_column("margin", no_wrap=True)
-    for name in ("kept a row", "rows short", "rows lost", "false negatives", "95 %"):
-        table.add_column(name, justify="right", no_wrap=True)
+    # On a narrow terminal headings wrap; values stay whole.
+    longest = max((len(point.margin) for point in found.points), default=0)
+    table.add_column("margin", min_width=longest)
+    for name in ("kept a row", "rows short", "rows lost", "false negatives"):
+        table.add_column(name, justify="right", min_width=max(map(len, name.split())))
+    table.add_column("95 %", justify="right", no_wrap=True, min_width=len("10.0% to 99.9%"))
     for point in found.points:
         shares = (f"{one:.0%}" for one in (point.short, point.lost))
         style = "bold" if point.margin == "as it is" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,15 +11,18 @@ from typing import Any
 import orjson
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from synth.calibration import calibrate_margin
+from synth.calibration.calibrate import Calibration, Point
 from synth.calibration.sweep import Candidates, kept_by, margins
 from synth.cli import app
 from synth.core.errors import RecipeError, SynthError
 from synth.recipe import load_recipe
 from synth.runner import run
 from synth.steps import MarginFilter
+from synth.terminal import render_calibration
 from synth.view import open_run
 
 TOPICS = ("glass", "volcano", "wheel", "camel", "harbour", "clock")
@@ -191,3 +195,14 @@ def test_the_style_of_the_fake_gives_it_away(finished: str) -> None:
     refused = CliRunner().invoke(app, ["style-leak", finished, "--step", "corpus"])
     assert refused.exit_code == 1
     assert "has no negatives in a step 'corpus'" in " ".join(refused.output.split())
+
+
+def test_a_narrow_terminal_cuts_no_margin_and_no_share() -> None:
+    names = ["as it is", "no margin", "relative 10%", "relative 15%", "auto"]
+    points = tuple(Point(name, 3.2, 0.05, 0.01, 0.123, 0.081, 0.214) for name in names)
+    page = StringIO()
+    found = Calibration("margin", "judge", 0.9, 0.1, 5, 5, 4, points)
+    Console(width=80, file=page).print(render_calibration(found))
+    told = page.getvalue()
+    assert all(name in told for name in names)
+    assert told.count("8.1% to 21.4%") == len(names)

@@ -223,8 +223,8 @@ def test_check_prints_the_plan_and_loads_no_model(tmp_path: Path) -> None:
     for part in (
         "cats, version 1",
         "source  jsonl, gives id, text",
-        "1 sized  length_filter, from source, at most 5 rows",
-        "2 notes  generate by writer, from sized, at most 5 rows, 5 requests",
+        "1 sized  length_filter, from source (at most 5 rows)",
+        "2 notes  generate by writer, from sized (at most 5 rows), 5 requests",
         "reads text; adds note, edits",
         "export  rows, from notes, into train",
         "The recipe is sound. At most 5 requests",

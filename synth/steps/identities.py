@@ -48,13 +48,15 @@ def identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists)
 def _asks(batch: Table, negatives: EntryLists) -> Mask:
     """Which negatives say what their query says, but for signs."""
     queries = batch.column("query").combine_chunks().cast(pa.large_string())
-    longest = pc.max(pc.utf8_length(queries)).as_py() or 0
+    longest = pc.max(pc.binary_length(queries)).as_py() or 0
     texts = negatives.field("text")
     short = np.flatnonzero(
-        pc.fill_null(pc.less_equal(pc.utf8_length(texts), longest + MORE_SIGNS), fill_value=False)
+        pc.fill_null(pc.less_equal(pc.binary_length(texts), longest + MORE_SIGNS), fill_value=False)
     )
+    found = np.zeros(len(texts), np.bool_)
+    if not len(short):
+        return found
     asked = bare_words(queries).take(pa.array(negatives.row[short]))
     same = pc.fill_null(pc.equal(bare_words(texts.take(pa.array(short))), asked), fill_value=False)
-    found = np.zeros(len(texts), np.bool_)
     found[short] = same.to_numpy(zero_copy_only=False)
     return found

@@ -15,8 +15,8 @@ from synth.core.rows import Table
 from synth.steps.copies import joined
 from synth.steps.entry_lists import begins, listed
 
-# A text that differs from another in signs alone is seldom longer by more characters.
-MORE_SIGNS = 32
+# A text that differs from another in signs alone is seldom longer by more bytes.
+MORE_SIGNS = 64
 Ids = NDArray[np.int64]
 
 

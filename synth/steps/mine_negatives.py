@@ -177,8 +177,8 @@ def _worded(table: Table, texts: pa.Array) -> tuple[Ids, Ids]:
     Texts that are much longer than every query are none of them.
     """
     queries = table.column("query").combine_chunks().cast(pa.large_string())
-    longest = (pc.max(pc.utf8_length(queries)).as_py() or 0) + MORE_SIGNS
-    short = pc.if_else(pc.less_equal(pc.utf8_length(texts), longest), texts, None)
+    longest = (pc.max(pc.binary_length(queries)).as_py() or 0) + MORE_SIGNS
+    short = pc.if_else(pc.less_equal(pc.binary_length(texts), longest), texts, None)
     both = pa.concat_arrays([bare_words(queries), bare_words(short)])
     codes = pc.fill_null(both.dictionary_encode().indices.cast(pa.int64()), -1)
     numbers: Ids = codes.to_numpy(zero_copy_only=False)

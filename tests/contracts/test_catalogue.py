@@ -49,6 +49,20 @@ def test_each_shard_set_holds_one_task_and_together_they_hold_all_rows(tmp_path:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("ray_session", "cache")
+def test_folds_of_an_aspect_fill_every_split_and_share_no_document(tmp_path: Path) -> None:
+    path = run(load_recipe("aspect_pairs"), out=str(tmp_path)).path
+    found = datasets.load_dataset(path)
+    texts = {
+        split: {text for row in rows for text in (row["query"], row["passage"])}
+        for split, rows in found.items()
+    }
+    assert set(texts) == {"train", "test"}
+    assert not texts["train"] & texts["test"]
+    assert 0.1 < len(texts["test"]) / sum(map(len, texts.values())) < 0.4
+
+
+@pytest.mark.ray
 @pytest.mark.usefixtures("ray_session")
 def test_strata_hold_their_quotas(tmp_path: Path) -> None:
     found = accounts(Path(run(load_recipe("length_stratified"), out=str(tmp_path)).path))
