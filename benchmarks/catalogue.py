@@ -37,6 +37,7 @@ from synth.engines.vllm import environment
 from synth.inputs.shipped import shipped_folder, shipped_names
 from synth.manifest import StepRecord
 from synth.runner.session import Outcome
+from synth.step_rows import StepRows
 
 _NOTES = Path(__file__).parents[1] / "docs" / "runs"
 _MODEL = "bundled/smollm2-135m-instruct"
@@ -150,7 +151,7 @@ def _note(
     yield ""
     yield from table(("step", "rows in", "made", "dropped", "rows out"), _steps(records))
     for one in asked:
-        held = one.rows_in - one.rows_dropped
+        held = _answered(found[one.name])
         if one.kind == "generate" and one.rows_in:
             yield ""
             yield (
@@ -168,6 +169,19 @@ def _note(
     if remarks:
         yield ""
         yield remarks
+
+
+def _answered(step: StepRows) -> int:
+    """The rows that an LLM gave at least one reply for that could be used."""
+    name, rows = step.record.name, step.to_arrow()
+    told = {"id", "parent_id", "provenance", "edits"} & set(rows.column_names)
+    ids: set[str] = set()
+    for row in rows.select(sorted(told)).to_pylist():
+        if (row.get("provenance") or {}).get("step") == name:
+            ids.add(row["parent_id"])
+        if any(edit["step"] == name for edit in row.get("edits") or ()):
+            ids.add(row["id"])
+    return len(ids)
 
 
 def _steps(records: Sequence[StepRecord]) -> list[tuple[object, ...]]:
