@@ -136,11 +136,12 @@ class Run:
             )
         import datasets
 
-        names = datasets.get_dataset_config_names(self.folder.root)
-        if config is not None and config not in names:
-            raise SynthError(
-                f"run {self.name} has no configuration {config!r}; it has {', '.join(names)}"
-            )
+        if config is not None:
+            names = datasets.get_dataset_config_names(self.folder.root)
+            if config not in names:
+                raise SynthError(
+                    f"run {self.name} has no configuration {config!r}; it has {', '.join(names)}"
+                )
         return datasets.load_dataset(self.folder.root, config)
 
     def why(self, row_id: str) -> Lineage:

@@ -127,12 +127,7 @@ def calibrate_margin(
     name, declared = _margin_step(opened, recipe, step)
     judge = judge_named(recipe, judge)
     table = opened[opened[name].record.reads].to_arrow().slice(0, _MOST_ROWS)
-    candidates = Candidates.of(table, declared)
-    if not candidates.fine.any():
-        raise SynthError(
-            f"step {name!r} of {path} read no row with a score for a positive and for a negative: "
-            "nothing to try; put a step `kind: score` before it"
-        )
+    candidates = _candidates(table, declared, f"step {name!r} of {path}")
     tried = margins(declared, candidates)
     kept = [kept_by(one, table, candidates) for one in tried.values()]
     asked = _asked(table, candidates, kept, sample, seed)
@@ -157,6 +152,21 @@ def calibrate_margin(
     )
     _write(calibration, opened)
     return calibration
+
+
+def _candidates(table: Table, declared: MarginFilter, reader: str) -> Candidates:
+    """The candidates of the rows that a step reads.
+
+    Raises:
+        SynthError: If there is none to choose from.
+    """
+    found = Candidates.of(table, declared)
+    if not found.fine.any():
+        raise SynthError(
+            f"{reader} read no row with a score for a positive and for a negative: "
+            "nothing to try; put a step `kind: score` before it"
+        )
+    return found
 
 
 def _margin_step(opened: Run, recipe: Recipe, wanted: str | None) -> tuple[str, MarginFilter]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from synth.core.rows import Table
 from synth.steps import cells
 from synth.steps.entry_lists import EntryLists, Mask, text_keys
-from synth.steps.matching import MORE_SIGNS, bare_words
+from synth.steps.matching import as_short, bare_words
 
 # Why a negative cannot be one; the first stands for those that can.
 IDENTITY_REASONS = ("", "no_text", "is_positive", "is_query", "is_source", "repeated")
@@ -48,11 +48,8 @@ def identity_reasons(batch: Table, positives: EntryLists, negatives: EntryLists)
 def _asks(batch: Table, negatives: EntryLists) -> Mask:
     """Which negatives say what their query says, but for signs."""
     queries = batch.column("query").combine_chunks().cast(pa.large_string())
-    longest = pc.max(pc.binary_length(queries)).as_py() or 0
     texts = negatives.field("text")
-    short = np.flatnonzero(
-        pc.fill_null(pc.less_equal(pc.binary_length(texts), longest + MORE_SIGNS), fill_value=False)
-    )
+    short = np.flatnonzero(as_short(texts, queries))
     found = np.zeros(len(texts), np.bool_)
     if not len(short):
         return found

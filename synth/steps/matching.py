@@ -16,7 +16,7 @@ from synth.steps.copies import joined
 from synth.steps.entry_lists import begins, listed
 
 # A text that differs from another in signs alone is seldom longer by more bytes.
-MORE_SIGNS = 64
+_MORE_SIGNS = 64
 Ids = NDArray[np.int64]
 
 
@@ -121,6 +121,12 @@ def bare_words(texts: pa.Array) -> pa.Array:
         pc.replace_substring_regex(lower, pattern=r"[^\p{L}\p{M}\p{N}]+", replacement=" ")
     )
     return pc.if_else(pc.equal(bare, ""), pa.scalar(None, bare.type), bare)
+
+
+def as_short(texts: pa.Array, queries: pa.Array) -> pa.Array:
+    """Which texts are short enough to be one of the queries with other signs; no null is."""
+    longest = (pc.max(pc.binary_length(queries)).as_py() or 0) + _MORE_SIGNS
+    return pc.fill_null(pc.less_equal(pc.binary_length(texts), longest), fill_value=False)
 
 
 def matches(mentions: Sequence[Mentions], ids: pa.Array, texts: pa.Array) -> Matches:

@@ -19,7 +19,7 @@ from synth.steps.entry_lists import begins, in_order, listed, one_behind_another
 from synth.steps.generate import ANY
 from synth.steps.made import NEGATIVES, POSITIVES, SCORED_BY
 from synth.steps.matching import (
-    MORE_SIGNS,
+    as_short,
     bare_words,
     column_mentions,
     entry_mentions,
@@ -164,11 +164,17 @@ def _parts(table: Table, corpus: Table, same: tuple[str, ...]) -> Iterator[tuple
 
 def _codes(table: Table, corpus: Table, name: str, *, null_is_a_value: bool) -> tuple[Ids, Ids]:
     """The same number for the same value in either table, -1 for a null that is none."""
-    both = [one.column(name).combine_chunks().cast(pa.string()) for one in (table, corpus)]
-    codes = pa.concat_arrays(both).dictionary_encode().indices
-    numbers: Ids = pc.fill_null(codes.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    numbers = numbers + 1 if null_is_a_value else numbers
-    return numbers[: table.num_rows], numbers[table.num_rows :]
+    own, other = _numbered(
+        *(one.column(name).combine_chunks().cast(pa.string()) for one in (table, corpus))
+    )
+    return (own + 1, other + 1) if null_is_a_value else (own, other)
+
+
+def _numbered(own: pa.Array, other: pa.Array) -> tuple[Ids, Ids]:
+    """The same number for the same value in either array, -1 for a null."""
+    codes = pa.concat_arrays([own, other]).dictionary_encode().indices.cast(pa.int64())
+    numbers: Ids = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
+    return numbers[: len(own)], numbers[len(own) :]
 
 
 def _worded(table: Table, texts: pa.Array) -> tuple[Ids, Ids]:
@@ -177,12 +183,8 @@ def _worded(table: Table, texts: pa.Array) -> tuple[Ids, Ids]:
     Texts that are much longer than every query are none of them.
     """
     queries = table.column("query").combine_chunks().cast(pa.large_string())
-    longest = (pc.max(pc.binary_length(queries)).as_py() or 0) + MORE_SIGNS
-    short = pc.if_else(pc.less_equal(pc.binary_length(texts), longest), texts, None)
-    both = pa.concat_arrays([bare_words(queries), bare_words(short)])
-    codes = pc.fill_null(both.dictionary_encode().indices.cast(pa.int64()), -1)
-    numbers: Ids = codes.to_numpy(zero_copy_only=False)
-    return numbers[: len(queries)], numbers[len(queries) :]
+    short = pc.if_else(as_short(texts, queries), texts, None)
+    return _numbered(bare_words(queries), bare_words(short))
 
 
 @dataclass(frozen=True, slots=True)

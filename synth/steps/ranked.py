@@ -59,8 +59,7 @@ def ranking(reply: str, count: int, seed: int) -> list[int]:
     """The entries, best first, each exactly once, whatever the reply.
 
     A number counts where it stands first; those of no text are passed over, and so are those that
-    number sentences. Texts that the reply
-    leaves out follow in the order in which the row has them.
+    number sentences. Texts that the reply leaves out follow in the order in which the row has them.
 
     Args:
         reply: Numbers of texts as they were shown, from 1.
