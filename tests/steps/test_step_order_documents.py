@@ -19,6 +19,7 @@ from synth.steps.order_documents import WINDOWS
 from synth.steps.order_shards import turns
 from synth.steps.whole import facts_of, in_order
 
+PATH = OrderDocuments(objective="path")
 TOPICS = np.random.default_rng(0).normal(size=(9, 8))
 
 
@@ -46,7 +47,8 @@ def drawn(count: int, seed: int = 0) -> Table:
 
 
 def asked(**more: Any) -> OrderDocuments:
-    return OrderDocuments.model_validate({"dedup_cosine": None, "neighbors": 5, **more})
+    given = {"objective": "path", "dedup_cosine": None, "neighbors": 5, **more}
+    return OrderDocuments.model_validate(given)
 
 
 WINDOW = {"objective": "window", "window_tokens": 100, "tokens": "size"}
@@ -106,23 +108,23 @@ def test_likeness_is_the_angle_and_not_the_length() -> None:
 @pytest.mark.parametrize("vector", [[0, 0], [float("nan"), 1], [float("inf"), 1]])
 def test_a_document_without_a_usable_vector_is_named(vector: list[float]) -> None:
     with pytest.raises(EngineError, match="row 'd001' has no usable vector"):
-        in_order(OrderDocuments(), documents([[1, 0], vector]))
+        in_order(PATH, documents([[1, 0], vector]))
 
 
 def test_a_document_whose_vector_is_missing_is_named() -> None:
     vectors = pa.array([[1.0, 0.0], None], pa.list_(pa.float32(), 2))
     with pytest.raises(EngineError, match="row 'd001' has no usable vector"):
-        in_order(OrderDocuments(), documents([[1, 0], [0, 1]], embedding_text=vectors))
+        in_order(PATH, documents([[1, 0], [0, 1]], embedding_text=vectors))
 
 
 def test_two_documents_with_one_id_are_named() -> None:
     with pytest.raises(SourceError, match="two rows have the id 'd000'"):
-        in_order(OrderDocuments(), documents([[1, 0], [0, 1]], id=["d000", "d000"]))
+        in_order(PATH, documents([[1, 0], [0, 1]], id=["d000", "d000"]))
 
 
 def test_near_copies_drop_and_name_what_they_repeat() -> None:
     table = documents([[1, 0], [1, 0.01], [0, 1], [0.01, 1], [1, 1]])
-    out = in_order(OrderDocuments(dedup_cosine=0.99), table)
+    out = in_order(OrderDocuments(objective="path", dedup_cosine=0.99), table)
     told = {row["id"]: row for row in out.to_pylist()}
     assert {one: row["duplicate_of"] for one, row in told.items()} == {
         "d000": None,
@@ -139,14 +141,14 @@ def test_near_copies_drop_and_name_what_they_repeat() -> None:
 
 def test_the_longest_of_near_copies_stays_where_that_is_asked_for() -> None:
     table = documents([[1, 0], [1, 0.01]], text=["short", "longer"])
-    out = in_order(OrderDocuments(dedup_cosine=0.99, keep="longest"), table)
+    out = in_order(OrderDocuments(objective="path", dedup_cosine=0.99, keep="longest"), table)
     assert out["duplicate_of"].to_pylist() == [None, "d001"]
-    out = in_order(OrderDocuments(dedup_cosine=0.99, keep="max:size"), table)
+    out = in_order(OrderDocuments(objective="path", dedup_cosine=0.99, keep="max:size"), table)
     assert out["duplicate_of"].to_pylist() == [None, "d001"]
 
 
 def test_all_copies_of_one_document_leave_one() -> None:
-    out = in_order(OrderDocuments(neighbors=3), documents([[1, 1]] * 50))
+    out = in_order(OrderDocuments(objective="path", neighbors=3), documents([[1, 1]] * 50))
     assert out["drop_reason"].null_count == 1
     assert set(out["duplicate_of"].to_pylist()) == {None, "d000"}
 
@@ -223,14 +225,17 @@ def test_a_column_of_tokens_that_holds_no_numbers_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"objective": "window"}, "`objective: window` takes `window_tokens`"),
+        ({}, "`objective: window` takes `window_tokens`; .* `objective: path`"),
         ({"window_tokens": 9}, "takes either `tokenizer` or `tokens`"),
         ({"window_tokens": 9, "tokens": "n", "tokenizer": "x"}, "takes either"),
-        ({"tokens": "n"}, "which is missing"),
+        ({"objective": "path", "tokens": "n"}, "which is missing"),
         ({"objective": "random", "method": "paper"}, "`method` is for `objective: path` only"),
-        ({"passes": 3}, "`passes` is for `objective: window` only"),
+        ({"objective": "path", "passes": 3}, "`passes` is for `objective: window` only"),
         ({"objective": "random", "word_weight": 0.3}, "is for `objective: path or window` only"),
-        ({"method": "paper", "word_weight": 0.3}, "`method: paper` takes no `word_weight`"),
+        (
+            {"objective": "path", "method": "paper", "word_weight": 0.3},
+            "`method: paper` takes no `word_weight`",
+        ),
         ({"word_weight": 1}, "less than 1"),
         ({"objective": "best"}, "Input should be 'path', 'window'"),
         ({"dedup_cosine": 1.5}, "less than or equal to 1"),
@@ -240,6 +245,17 @@ def test_a_column_of_tokens_that_holds_no_numbers_is_refused() -> None:
 def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         OrderDocuments.model_validate(settings)
+
+
+def test_windows_compare_words_unless_told_otherwise() -> None:
+    told = {}
+    for weight in (None, 0.4, 0):
+        step = asked(**WINDOW, word_weight=weight)
+        words = [f"about {'stars' if number % 3 else 'rivers'} {number}" for number in range(60)]
+        out = in_order(step, drawn(60).set_column(1, "text", pa.array(words)))
+        told[weight] = out["id"].to_pylist()
+    assert told[None] == told[0.4] != told[0]
+    assert "text" not in {field.name for field in asked(**WINDOW, word_weight=0).needs()}
 
 
 def test_what_an_order_is_worth_is_told() -> None:
@@ -321,7 +337,7 @@ def test_an_order_in_shards_holds_every_document_once(objective: str) -> None:
 def test_copies_drop_in_shards_too() -> None:
     table = drawn(200)
     twice = pa.concat_tables([table, table.set_column(0, "id", [[f"x{at}" for at in range(200)]])])
-    step = OrderDocuments(dedup_cosine=0.999, shard_documents=100, neighbors=5)
+    step = OrderDocuments(objective="path", dedup_cosine=0.999, shard_documents=100, neighbors=5)
     out = in_order(step, twice)
     dropped = out.filter(pa.compute.is_valid(out["drop_reason"]))
     assert dropped.num_rows == 200

@@ -54,7 +54,9 @@ def test_a_step_gets_all_rows_of_all_blocks_of_all_tables() -> None:
     parts, reversed_parts = ray.data.from_arrow(blocks), ray.data.from_arrow(blocks[::-1])
     mined = collected(STEP.apply(parts, {"docs": reversed_parts}))
     assert mined.equals(in_order(STEP, TABLE, TABLE))
-    ordered = collected(OrderDocuments(dedup_cosine=None).apply(reversed_parts, {}))
+    ordered = collected(
+        OrderDocuments(objective="path", dedup_cosine=None).apply(reversed_parts, {})
+    )
     assert ordered["position"].to_pylist() == list(range(COUNT))
     found = collected(Retrieve(corpus="docs", k=3).apply(reversed_parts, {"docs": parts}))
     assert found.sort_by("id").equals(in_order(Retrieve(corpus="docs", k=3), TABLE, TABLE))
