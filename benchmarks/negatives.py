@@ -87,6 +87,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
             "wall s",
             "memory, MB",
             "triplets",
+            "search",
             "CPU of the fastest rival, times ours",
         ),
         [
@@ -96,6 +97,7 @@ def _page(result: dict[str, Any]) -> Iterator[str]:
                 one["wall_s"],
                 one["memory_mb"],
                 f"{one['rows']:,}",
+                one["search"],
                 f"{best / one['cpu_s']:.2f}" if one not in rivals else "",
             )
             for one in result["ways"]

@@ -29,6 +29,8 @@ _BATCH_ROWS = 8192
 _FALLS, _ENDS = -0.5, 140
 Vectors = NDArray[np.float32]
 Negatives = list[tuple[int, int]]
+# Negatives, and how they were searched where that is told.
+Found = tuple[Negatives, str]
 
 
 def main() -> None:
@@ -41,9 +43,10 @@ def main() -> None:
     WAYS[args.way](queries[:500], passages[:20_000])  # imports and compiles
     Path("/proc/self/clear_refs").write_text("5")  # the most memory from here on
     base_mb, cpu_s, started = _memory_mb("VmRSS"), _cpu_s(), time.perf_counter()
-    found = WAYS[args.way](queries, passages)
+    found, search = WAYS[args.way](queries, passages)
     told = {
         "way": args.way,
+        "search": search,
         "cpu_s": round(_cpu_s() - cpu_s, 2),
         "wall_s": round(time.perf_counter() - started, 2),
         "memory_mb": round(_memory_mb("VmHWM") - base_mb),
@@ -92,12 +95,13 @@ def _passage_texts(count: int) -> list[str]:
     return [f"passage {number}" for number in range(count)]
 
 
-def _synth(search: str, near_copy: float | None) -> Callable[[Vectors, Vectors], Negatives]:
-    def mine(queries: Vectors, passages: Vectors) -> Negatives:
+def _synth(search: str, near_copy: float | None) -> Callable[[Vectors, Vectors], Found]:
+    def mine(queries: Vectors, passages: Vectors) -> Found:
         from synth.core import rows
         from synth.export.tuples import triplet_rows
         from synth.formats import TripletExport
         from synth.steps import MarginFilter, MineNegatives
+        from synth.steps.whole import facts_of
 
         count, size = len(queries), len(passages)
         own = positive_of(np.arange(count), count, size)
@@ -138,13 +142,13 @@ def _synth(search: str, near_copy: float | None) -> Callable[[Vectors, Vectors],
             kept = margin.apply(mined.slice(at, _BATCH_ROWS))
             triplets = triplet_rows(TripletExport(), kept).rows
             found += _pairs(triplets.column("query"), triplets.column("negative"))
-        return found
+        return found, facts_of(mined).get("search dense", "")
 
     return mine
 
 
-def _sentence_transformers(faiss: bool, block: int) -> Callable[[Vectors, Vectors], Negatives]:  # noqa: FBT001
-    def mine(queries: Vectors, passages: Vectors) -> Negatives:
+def _sentence_transformers(faiss: bool, block: int) -> Callable[[Vectors, Vectors], Found]:  # noqa: FBT001
+    def mine(queries: Vectors, passages: Vectors) -> Found:
         from datasets import Dataset
         from sentence_transformers.util import mine_hard_negatives
 
@@ -166,7 +170,7 @@ def _sentence_transformers(faiss: bool, block: int) -> Callable[[Vectors, Vector
             verbose=False,
         )
         table = found.data.table
-        return _pairs(table.column("query"), table.column("negative"))
+        return _pairs(table.column("query"), table.column("negative")), ""
 
     return mine
 
@@ -214,7 +218,7 @@ def _pairs(queries: pa.ChunkedArray, negatives: pa.ChunkedArray) -> Negatives:
     ]
 
 
-WAYS: dict[str, Callable[[Vectors, Vectors], Negatives]] = {
+WAYS: dict[str, Callable[[Vectors, Vectors], Found]] = {
     "synth exact": _synth("exact", None),
     "synth exact, near copies left out": _synth("exact", 95),
     "synth approximate": _synth("approximate", None),
