@@ -20,6 +20,8 @@ import argparse
 import functools
 import itertools
 import json
+import math
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -27,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from bench_cache import cache_folder
 from loss_statistics import Losses, compared, joined
 from machine import machine, made_by, versions
@@ -88,7 +91,9 @@ def main() -> None:
         shown = name if args.passage_words is None else f"{name}, {args.passage_words} words"
         shown = f"{shown}, windows of {args.window_tokens:,} tokens, {args.dtype}"
         result["trials"][shown] = trial(stretches, args.window_tokens, args.orders, args.dtype)
-    chosen = "" if args.orders == list(ORDERS) else f" --orders {' '.join(args.orders)}"
+    chosen = "" if args.orders == list(ORDERS) else f" --orders {shlex.join(args.orders)}"
+    if args.windows != parser.get_default("windows"):
+        chosen += f" --windows {args.windows}"
     if args.stretches > 1:
         chosen += f" --stretches {args.stretches}"
     result |= {
@@ -138,8 +143,10 @@ def trial(
     tokens = np.concatenate([corpus.tokens for corpus in stretches])
     bases = [name for name in _BASES if name in found]
     told = compared(found, np.repeat(np.arange(len(tokens)), tokens), window_tokens, bases)
+    size = sum(pc.sum(pc.binary_length(corpus.texts)).as_py() for corpus in stretches)
     for name, row in told["orders"].items():
         row["within"] = round(within[name], 4)
+        row["bits_a_byte"] = round(row["loss"] / math.log(2) * int(tokens.sum()) / size, 4)
     return {"documents": len(tokens), "tokens": int(tokens.sum())} | told
 
 
@@ -240,7 +247,15 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         bases = list(next(iter(one["orders"].values()))["less_than"])
         less = [f"less than {base}" for base in bases]
         yield from table(
-            ("order", "windows", "within", "documents cut", "loss a token", *less),
+            (
+                "order",
+                "windows",
+                "within",
+                "documents cut",
+                "nats a token",
+                "bits a byte",
+                *less,
+            ),
             [
                 (
                     order,
@@ -248,13 +263,14 @@ def page(result: dict[str, Any]) -> Iterator[str]:
                     f"{row['within']:.3f}",
                     row["cut"],
                     f"{row['loss']:.4f} [{row['low']:.4f}, {row['high']:.4f}]",
+                    f"{row['bits_a_byte']:.4f}",
                     *(_less(row["less_than"][base]) if base != order else "" for base in bases),
                 )
                 for order, row in one["orders"].items()
             ],
         )
         yield ""
-        yield "Loss by place in the window:"
+        yield "Nats a token by place in the window:"
         yield ""
         places = one["places"]
         yield from table(
