@@ -86,6 +86,7 @@ STEPS: list[MapStep | EncodeStep | CorpusStep] = [
     MinhashDedup(keep="max:judge", verify="none"),
     MutualMatch(corpus="docs", min_score=0.5),
     OrderDocuments(objective="path"),
+    OrderDocuments(window_tokens=8, tokens="judge"),
     PseudoLabel(labels="labels", min_margin=0.1),
     Quota(column="text", rows=1),
     Recode(column="judge", numbers={"1": 0, "9": 2.5}),
