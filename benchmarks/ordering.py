@@ -71,8 +71,14 @@ def main() -> None:
         shown = name if args.passage_words is None else f"{name}, {args.passage_words} words"
         print(f"{shown}: {len(whole.tokens):,} documents", flush=True)
         result["corpora"][shown] = compared(Near.of(whole))
-    if args.growth:
-        result["growth"] = [growth(count) for count in args.growth]
+    _save(path, result)
+    for at, count in enumerate(args.growth):
+        result["growth"][at:] = [growth(count)]
+        _save(path, result)
+
+
+def _save(path: Path, result: dict[str, Any]) -> None:
+    """Writes what is measured, and the page."""
     result |= {
         "date": datetime.now(UTC).date().isoformat(),
         "command": "python benchmarks/ordering.py DATA --growth NUMBERS",

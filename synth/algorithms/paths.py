@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from synth.algorithms.graph import Edges, Graph, Ids, edges_of
 from synth.algorithms.kernel import Index, kernel
+from synth.algorithms.lin_kernighan import improve_path
 from synth.algorithms.neighbors import Neighbors, Vectors
-from synth.algorithms.path_moves import move_documents, reverse_pieces
 
 # Finds the neighbours of each vector among the others.
 Near = Callable[[Vectors], Neighbors]
@@ -19,8 +19,8 @@ Near = Callable[[Vectors], Neighbors]
 # A round that joins fewer of the fragments than this is the last: equal vectors are nearest to the
 # same few, so that each round would join a handful.
 _FEW_JOINED = 0.05
-# A third pass adds less than a ten-thousandth.
-_PASSES = 2
+# Of so many documents each is worth a kick; among more, kicks take longer than they gain by.
+_MOST_KICKS = 2_000
 
 
 class _Queue(NamedTuple):
@@ -151,9 +151,9 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near) -> Index:
     """A path of the heaviest edges.
 
     Edges are taken by falling similarity as long as paths are left; the ends of these are joined
-    likewise, along edges to the nearest other ends, until one path is left. Then documents move one
-    by one to where they add more, and pieces of the path turn round where that does. Ties go to the
-    lower index; where nearly all ends are copies of each other, they are joined by their index.
+    likewise, along edges to the nearest other ends, until one path is left; where nearly all ends
+    are copies of each other, they are joined by their index. Ties go to the lower index. Then the
+    path is made better by chains of exchanges (`improve_path`).
 
     Args:
         graph: The documents.
@@ -176,12 +176,7 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near) -> Index:
         if joined <= _FEW_JOINED * left:
             _join_by_index(ends, links, far)
             break
-    for _ in range(_PASSES):
-        move_documents(graph, vectors, links)
-    path = _walk(links)
-    for _ in range(_PASSES):
-        reverse_pieces(graph, vectors, path)
-    return path
+    return improve_path(graph, vectors, _walk(links), min(count, _MOST_KICKS))
 
 
 def once(graph: Graph) -> Edges:

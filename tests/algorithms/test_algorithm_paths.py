@@ -143,23 +143,3 @@ def test_on_a_line_documents_stand_in_its_order() -> None:
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     places = angles[path_of(vectors)]
     assert (np.diff(places) > 0).all() or (np.diff(places) < 0).all()
-
-
-def test_a_piece_that_stands_the_wrong_way_round_is_turned() -> None:
-    from synth.algorithms.path_moves import reverse_pieces
-
-    angles = np.arange(12) * 0.05
-    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    path = np.array([0, 1, 2, 3, 8, 7, 6, 5, 4, 9, 10, 11])
-    reverse_pieces(graph_of(nearest_others(vectors, 4)), vectors, path)
-    assert path.tolist() == list(range(12))
-
-
-def test_a_document_that_stands_among_strangers_is_moved() -> None:
-    from synth.algorithms.path_moves import move_documents
-
-    angles = np.arange(8) * 0.1
-    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    links = np.array([[2, -1], [4, 5], [0, 3], [2, 4], [3, 1], [1, 6], [5, 7], [6, -1]], np.int32)
-    move_documents(graph_of(nearest_others(vectors, 4)), vectors, links)
-    assert sorted(links[1].tolist()) == [0, 2]
