@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from machine import load, machine, versions
 from numpy.typing import NDArray
+from ordering_best import MOST_DOCUMENTS, best_path
 from ordering_corpora import TOPICS, Corpus, read_corpus
 from ordering_growth import by_step, growth
 from ordering_report import page
@@ -29,6 +30,7 @@ from synth.algorithms.clusters import cluster_order
 from synth.algorithms.graph import Graph
 from synth.algorithms.neighbors import Neighbors, nearest_others
 from synth.algorithms.order_figures import figures
+from synth.algorithms.ordering import MOST_KICKS
 from synth.algorithms.paths import edge_path, paper_path
 from synth.algorithms.spans import Spans, cut_spans, neighbor_spans
 from synth.algorithms.windows import similar_windows
@@ -144,13 +146,15 @@ def orders(near: Near) -> Iterator[tuple[str, tuple[Index, float]]]:
         "paper, in Python": lambda: algorithm_1(edges),
         "paper, edges counted once, in Python": lambda: algorithm_1(edges, "once"),
         "synth path, method paper": lambda: paper_path(graph),
-        "synth path": lambda: edge_path(graph, vectors, ends),
+        "synth path": lambda: edge_path(graph, vectors, ends, min(count, MOST_KICKS)),
     }
     for name, way in ways.items():
         if name.startswith("synth"):
             way()  # compiles
         order, cpu_s = _timed(way)
         yield name, (np.array(order), cpu_s)
+    if count <= MOST_DOCUMENTS:
+        yield "best path, by LKH", best_path(vectors)
 
 
 def ends(some: NDArray[np.float32]) -> Neighbors:

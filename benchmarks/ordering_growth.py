@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from ordering_rivals import algorithm_1, edges_of
 
 from synth.algorithms import graph as graphs
 from synth.algorithms.approximate import Search, search
 from synth.algorithms.neighbors import Neighbors, without_self
+from synth.algorithms.ordering import MOST_KICKS
 from synth.algorithms.paths import edge_path, paper_path
 from synth.algorithms.windows import similar_windows
 from synth.core import rows
@@ -36,7 +38,11 @@ _COMPILES = 2_000
 # Up to so many documents plain Python is waited for.
 _PYTHON = 200_000
 _EXACT = 200_000
-_WHATS = ("stages", "whole", "shards")
+# Up to so many documents have texts, whose words are drawn by Zipf's law, or from a few that those
+# of one centre share.
+_TEXTS = 50_000
+_VOCABULARY, _OF_CENTRE_WORDS, _WORDS_A_TOKEN, _SHARED = 200_000, 50, 0.75, 0.2
+_WHATS = ("stages", "whole", "shards", "words")
 
 
 def growth(count: int) -> dict[str, Any]:
@@ -48,6 +54,8 @@ def growth(count: int) -> dict[str, Any]:
     print(f"{count:,} documents drawn", flush=True)
     told: dict[str, Any] = {"documents": count}
     for what in _WHATS:
+        if what == "words" and count > _TEXTS:
+            continue
         asked = [sys.executable, __file__, what, str(count)]
         done = subprocess.run(asked, check=True, capture_output=True, text=True)
         told[what] = json.loads(done.stdout.splitlines()[-1])
@@ -63,6 +71,8 @@ def main() -> None:
         vectors, tokens = drawn(count)
         if args.what == "stages":
             told = _stages(vectors, tokens)
+        elif args.what == "words":
+            told = by_step(vectors, tokens, count, texts=texts_of(tokens))
         else:
             shard = count if args.what == "whole" else count // 4
             told = by_step(vectors, tokens, shard)
@@ -73,11 +83,29 @@ def drawn(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Unit vectors around centres, and tokens of documents of very different lengths."""
     draw = np.random.default_rng(11)
     centres = draw.normal(size=(max(1, count // _OF_CENTRE), DIM)).astype(np.float32)
-    vectors = centres[draw.integers(0, len(centres), count)]
+    vectors = centres[_centre_of_each(count)]
     vectors += _SPREAD * draw.normal(size=(count, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     tokens = draw.lognormal(np.log(_MEAN_TOKENS) - _SIGMA**2 / 2, _SIGMA, count)
     return vectors, np.maximum(16, tokens).astype(np.int64)
+
+
+def texts_of(tokens: NDArray[np.int64]) -> pa.Array:
+    """Texts of so many tokens, documents of one centre with words of their own."""
+    draw = np.random.default_rng(12)
+    words = np.maximum(1, tokens * _WORDS_A_TOKEN).astype(np.int32)
+    common = (_VOCABULARY ** draw.random(words.sum())).astype(np.int64) - 1
+    own = np.repeat(_centre_of_each(len(tokens)), words) * _OF_CENTRE_WORDS + _VOCABULARY
+    own += draw.integers(0, _OF_CENTRE_WORDS, len(own))
+    shared = draw.random(len(own)) < _SHARED
+    numbers = pa.array(np.where(shared, own, common)).cast(pa.string())
+    ends = np.concatenate([[0], np.cumsum(words)]).astype(np.int32)
+    return pc.binary_join(pa.ListArray.from_arrays(ends, numbers), " ")
+
+
+def _centre_of_each(count: int) -> NDArray[np.int64]:
+    centres = max(1, count // _OF_CENTRE)
+    return np.random.default_rng(13).integers(0, centres, count)
 
 
 def _stages(vectors: NDArray[np.float32], tokens: NDArray[np.int64]) -> dict[str, float]:
@@ -92,7 +120,7 @@ def _stages(vectors: NDArray[np.float32], tokens: NDArray[np.int64]) -> dict[str
     edges = graphs.edges_of(found)
     graph = clock("graph", lambda: graphs.symmetric(edges, count))
     clock("paper", lambda: paper_path(graph))
-    clock("path", lambda: edge_path(graph, vectors, near))
+    clock("path", lambda: edge_path(graph, vectors, near, min(count, MOST_KICKS)))
     clock("window", lambda: similar_windows(graph, vectors, tokens, WINDOW_TOKENS, 8, near))
     if count <= _PYTHON:
         plain = edges_of(found.ids.tolist(), found.scores.tolist())
@@ -119,12 +147,17 @@ def by_step(
     shard_documents: int,
     objective: Literal["path", "window"] = "window",
     window_tokens: int = WINDOW_TOKENS,
+    texts: pa.Array | None = None,
 ) -> dict[str, Any]:
-    """The step `order_documents`: seconds, memory beyond its rows, and its figures."""
+    """The step `order_documents`: seconds, memory beyond its rows, and its figures.
+
+    With texts, words count as they do by default.
+    """
     count = len(vectors)
     table = pa.table(
         {
             "id": pa.array([f"d{number:09}" for number in range(count)]),
+            "text": pa.nulls(count, pa.string()) if texts is None else texts,
             "tokens": tokens,
             "embedding_text": rows.vector_column(vectors),
             "drop_reason": pa.nulls(count, pa.string()),
@@ -136,7 +169,7 @@ def by_step(
         tokens="tokens",
         neighbors=NEIGHBORS,
         dedup_cosine=None,
-        word_weight=0,
+        word_weight=0 if texts is None else None,
         shard_documents=max(2, shard_documents),
     )
     Path("/proc/self/clear_refs").write_text("5")  # the most memory from here on

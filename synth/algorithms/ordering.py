@@ -33,6 +33,8 @@ Method = Literal["greedy_edge", "paper"]
 
 # Up to so many vectors every pair is looked at.
 _MOST_EXACT = 200_000
+# Of so many documents each is worth a kick; among more, kicks gain less than they cost.
+MOST_KICKS = 2_000
 # Documents of a cluster where none is asked for.
 _OF_CLUSTER = 64
 
@@ -175,7 +177,8 @@ def _arranged(
         case "path" if rule.method == "paper":
             return paper_path(graph), None
         case "path":
-            return edge_path(graph, vectors, searcher.near), None
+            kicks = min(len(vectors), MOST_KICKS)
+            return edge_path(graph, vectors, searcher.near, kicks), None
         case "random":
             return np.random.default_rng(rule.seed).permutation(len(vectors)), None
         case "cluster":

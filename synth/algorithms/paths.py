@@ -19,8 +19,6 @@ Near = Callable[[Vectors], Neighbors]
 # A round that joins fewer of the fragments than this is the last: equal vectors are nearest to the
 # same few, so that each round would join a handful.
 _FEW_JOINED = 0.05
-# Of so many documents each is worth a kick; among more, kicks take longer than they gain by.
-_MOST_KICKS = 2_000
 
 
 class _Queue(NamedTuple):
@@ -147,7 +145,7 @@ def _sift_down(heap: Ids) -> None:
     heap[at] = node
 
 
-def edge_path(graph: Graph, vectors: Vectors, near: Near) -> Index:
+def edge_path(graph: Graph, vectors: Vectors, near: Near, kicks: int = 0) -> Index:
     """A path of the heaviest edges.
 
     Edges are taken by falling similarity as long as paths are left; the ends of these are joined
@@ -159,6 +157,7 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near) -> Index:
         graph: The documents.
         vectors: Theirs, of length 1, shape (nodes, dim).
         near: Finds the ends that are nearest to each.
+        kicks: How often chance is given a try: a thousandth or two more, at 0.5 ms each.
 
     Returns:
         Every index once, in visiting order, shape (nodes,).
@@ -176,7 +175,7 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near) -> Index:
         if joined <= _FEW_JOINED * left:
             _join_by_index(ends, links, far)
             break
-    return improve_path(graph, vectors, _walk(links), min(count, _MOST_KICKS))
+    return improve_path(graph, vectors, _walk(links), kicks)
 
 
 def once(graph: Graph) -> Edges:
