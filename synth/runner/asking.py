@@ -7,7 +7,7 @@ import contextlib
 import gc
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -133,10 +133,17 @@ class Asker:
         await self._live()
         asks = generation.ask(batch)
         values = batch.select([field.name for field in generation.needs()]).to_pylist()
+        left = Counter(ask.row for ask in asks)
+        self._counts.answered += batch.num_rows - len(left)
+
+        async def answer(ask: Ask) -> Answer:
+            found = await self._answer(ask, values[ask.row], spent)
+            left[ask.row] -= 1
+            self._counts.answered += not left[ask.row]
+            return found
+
         try:
-            answers = await _all(
-                [asyncio.ensure_future(self._answer(ask, values[ask.row], spent)) for ask in asks]
-            )
+            answers = await _all([asyncio.ensure_future(answer(ask)) for ask in asks])
             self._check_failures(answers)
         except RunStopped:
             await self._drained()

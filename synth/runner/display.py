@@ -151,10 +151,13 @@ def _progress(line: _Line, counts: Counts) -> tuple[str, str, str, str]:
         return "", "", "", line.state
     elapsed = time.monotonic() - line.started
     total = line.rows_in
-    rows = f"{counts.rows:,}" if total is None else f"{counts.rows:,}/{total:,}"
+    done = max(counts.rows, counts.answered)
+    if total is not None:  # rows of a worker that was lost are answered twice
+        done = min(done, total)
+    rows = f"{done:,}" if total is None else f"{done:,}/{total:,}"
     left = ""
-    if total and 0 < counts.rows < total:
-        left = _clock(elapsed / counts.rows * (total - counts.rows))
+    if total and 0 < done < total:
+        left = _clock(elapsed / done * (total - done))
     reused = f"running, {counts.reused:,} replies reused" if counts.reused else "running"
     return rows, _speed(counts.output_tokens, elapsed), left, reused
 

@@ -19,9 +19,19 @@ _LOST_AFTER_S = 10.0
 
 @dataclass(slots=True)
 class Counts:
-    """What has been done of one step so far."""
+    """What has been done of one step so far.
+
+    Attributes:
+        rows: Rows of batches that are done.
+        answered: Rows that wait for no reply, also of batches under way.
+        requests: Requests that were sent and answered.
+        reused: Replies that were there already.
+        prompt_tokens: What the requests had.
+        output_tokens: What the replies have.
+    """
 
     rows: int = 0
+    answered: int = 0
     requests: int = 0
     reused: int = 0
     prompt_tokens: int = 0
