@@ -115,7 +115,8 @@ WRONG: dict[str, tuple[Change, str]] = {
             corpus="docs",
             retrievers=[{"kind": "dense", "query_vector": "query"}],
         ),
-        "step 3 (mine_negatives) reads column 'query' as embeddings, but in 'queries' it is text",
+        "step 3 (mine_negatives) reads column 'query' as embeddings, but in 'queries' it is text; "
+        "an `embed` step makes embeddings, or a source brings them as lists of floats",
     ),
     "a column of a second table": (
         lambda d: d["steps"].extend(

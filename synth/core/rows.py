@@ -75,12 +75,18 @@ def is_vector(kind: pa.DataType) -> bool:
     return bool(listed and kind.value_type == pa.float32())
 
 
+def holds_numbers(kind: pa.DataType) -> bool:
+    """Whether a column holds lists of floats of any precision, which are read as embeddings."""
+    listed = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(is_list(kind) for is_list in listed) and pa.types.is_floating(kind.value_type)
+
+
 def same_type(one: pa.DataType, other: pa.DataType) -> bool:
-    """Whether two columns can stand for each other: equal, both text, or both embeddings."""
+    """Whether a column can be read as another: equal, both text, or floats for embeddings."""
     texts = (pa.types.is_string, pa.types.is_large_string)
     if any(is_text(one) for is_text in texts) and any(is_text(other) for is_text in texts):
         return True
-    return bool(one == other) or (is_vector(one) and is_vector(other))
+    return bool(one == other) or (is_vector(one) and holds_numbers(other))
 
 
 def with_fields(schema: Schema, fields: Iterable[Field]) -> Schema:

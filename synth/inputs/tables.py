@@ -83,15 +83,28 @@ def _type(column: str, values: Any) -> pa.DataType:  # noqa: ANN401  (list or Ar
     if column in _ESSENTIAL:
         return pa.string()
     if isinstance(values, list):
-        kinds = {type(value) for value in values if value is not None}
-        for python, arrow in ((bool, pa.bool_()), (int, pa.int64()), (str, pa.string())):
-            if kinds == {python}:
-                return arrow
-        return pa.float64() if kinds == {int, float} or kinds == {float} else pa.string()
+        return _type_of_all(values)
     kind = values.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return pa.string() if pa.types.is_large_string(kind) else kind
+
+
+def _type_of_all(values: list[Any]) -> pa.DataType:
+    """The type that fits every value, text where there is none."""
+    kinds = {type(value) for value in values if value is not None}
+    for python, arrow in ((bool, pa.bool_()), (int, pa.int64()), (str, pa.string())):
+        if kinds == {python}:
+            return arrow
+    if kinds == {list} and _are_vectors(values):
+        return pa.list_(pa.float64())
+    return pa.float64() if kinds in ({int, float}, {float}) else pa.string()
+
+
+def _are_vectors(values: list[Any]) -> bool:
+    """Whether lists hold numbers alone, some of them with a point, as embeddings do."""
+    kinds = {type(one) for value in values for one in value or ()}
+    return float in kinds and kinds <= {float, int}
 
 
 def _table(spec: SourceSpec, records: Records, schema: Schema, ids: _Ids) -> Table:

@@ -78,8 +78,12 @@ def check_columns(place: str, needs: Fields, table: str, schema: Schema) -> None
         if not pa.types.is_null(field.type) and not rows.same_type(field.type, found):
             raise RecipeError(
                 f"{place} reads column {field.name!r} as {_type(field.type)}, but in {table!r} it "
-                f"is {_type(found)}"
+                f"is {_type(found)}{_HOW_TO_EMBED if rows.is_vector(field.type) else ''}"
             )
+
+
+# What to do where embeddings are wanted.
+_HOW_TO_EMBED = "; an `embed` step makes embeddings, or a source brings them as lists of floats"
 
 
 def _type(kind: pa.DataType) -> str:

@@ -38,15 +38,32 @@ def usable_vectors(batch: Table, column: str) -> Vectors:
     """An embedding column as a matrix, shape (rows, dim).
 
     Raises:
-        EngineError: If a row's vector is null, zero or not finite; its id is named.
+        EngineError: If a row's vector is null, zero or not finite, or has another size than those
+            of most rows; its id is named.
     """
     nulls = batch.column(column).is_null().to_pylist()
     if any(nulls):
         raise _unusable(batch, column, nulls.index(True))
+    _check_sizes(batch, column)
     matrix = rows.vectors(batch, column)
     if (at := first_unusable(matrix)) is not None:
         raise _unusable(batch, column, at)
     return matrix
+
+
+def _check_sizes(batch: Table, column: str) -> None:
+    sizes = pc.list_value_length(batch.column(column)).to_numpy()
+    if not len(sizes):
+        return
+    if not sizes.any():
+        raise _unusable(batch, column, 0)
+    most = np.bincount(sizes).argmax()
+    if (at := int(np.argmax(sizes != most))) or sizes[0] != most:
+        raise EngineError(
+            f"row {batch.column('id')[at].as_py()!r} has a vector of {sizes[at]} numbers in "
+            f"`{column}`, where most have {most}; embed the whole column with one model, or filter "
+            "the row out"
+        )
 
 
 def check_ids(batch: Table) -> None:

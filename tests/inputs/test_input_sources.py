@@ -258,6 +258,10 @@ def test_text_files_have_a_path_of_no_machine(tmp_path: Path) -> None:
         (["a", None], pa.string()),
         (["a", 1], pa.string()),
         ([{"a": 1}, [2]], pa.string()),
+        ([[0.5, 1], None, [1, 0]], pa.list_(pa.float64())),
+        ([[1, 0], [0, 1]], pa.string()),
+        ([[0.5], ["a"]], pa.string()),
+        ([[], []], pa.string()),
     ],
     ids=str,
 )

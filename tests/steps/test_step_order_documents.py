@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,34 @@ def test_a_document_whose_vector_is_missing_is_named() -> None:
     vectors = pa.array([[1.0, 0.0], None], pa.list_(pa.float32(), 2))
     with pytest.raises(EngineError, match="row 'd001' has no usable vector"):
         in_order(PATH, documents([[1, 0], [0, 1]], embedding_text=vectors))
+
+
+@pytest.mark.parametrize("step", STEPS, ids=name_of)
+@pytest.mark.parametrize("numbers", [pa.float16(), pa.float32(), pa.float64()], ids=str)
+@pytest.mark.parametrize("listed", [pa.list_, pa.large_list, lambda kind: pa.list_(kind, 2)])
+def test_vectors_may_be_lists_of_floats_of_any_kind(
+    step: OrderDocuments, numbers: pa.DataType, listed: Callable[[pa.DataType], pa.DataType]
+) -> None:
+    vectors = [[1, 0.5], [0, 1], [1, 0], [0.5, 1]]
+    own = pa.array(vectors, listed(numbers))
+    expected = in_order(step, documents(vectors))["id"]
+    assert in_order(step, documents(vectors, embedding_text=own))["id"].equals(expected)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "told"),
+    [
+        ([[1, 0], [0, 1], [1]], "row 'd002' has a vector of 1 numbers .* most have 2"),
+        ([[1], [1, 0], [0, 1]], "row 'd000' has a vector of 1 numbers .* most have 2"),
+        ([[1, 0], [], [0, 1]], "row 'd001' has a vector of 0 numbers .* most have 2"),
+        ([[], [], []], "row 'd000' has no usable vector"),
+        ([[1, 0], [0, None], [1, 1]], "row 'd001' has no usable vector"),
+    ],
+)
+def test_vectors_of_several_sizes_are_one_sentence(vectors: list[Any], told: str) -> None:
+    own = pa.array(vectors, pa.list_(pa.float32()))
+    with pytest.raises(EngineError, match=told):
+        in_order(PATH, documents(np.ones((3, 2)), embedding_text=own))
 
 
 def test_two_documents_with_one_id_are_named() -> None:
