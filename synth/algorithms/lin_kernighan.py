@@ -29,15 +29,29 @@ _KICKED = 10
 _MOST_TURNS = 10_000
 
 
+class _Ring(NamedTuple):
+    """Nodes that stand in a ring.
+
+    Attributes:
+        nodes: Every document and the gap, as they follow each other, shape (documents + 1,).
+        places: Where each of them stands, shape (documents + 1,).
+        turns: First and last place of each piece that was turned round, shape (turns, 2).
+        turned: How many turns are remembered, shape (1,).
+    """
+
+    nodes: Index
+    places: Index
+    turns: Index
+    turned: Index
+
+
 class _Search(NamedTuple):
-    """A ring of nodes, and what is looked for on it.
+    """A ring, and what is looked for on it.
 
     Attributes:
         graph: Documents that are near each other.
         vectors: Theirs.
-        nodes: Every document and the gap, as they follow each other, shape (documents + 1,).
-        places: Where each of them stands, shape (documents + 1,).
-        turns: First and last place of each piece that was turned, shape (turns, 2).
+        ring: These and the gap.
         added: Both nodes of each edge that the steps of a chain have added, shape (depth, 2).
         joined: The best next steps: what is brought beside the loose end, shape (width,).
         ends: What loses its place beside that, and is the next loose end, shape (width,).
@@ -50,9 +64,7 @@ class _Search(NamedTuple):
 
     graph: Graph
     vectors: Vectors
-    nodes: Index
-    places: Index
-    turns: Index
+    ring: _Ring
     added: Index
     joined: Index
     ends: Index
@@ -86,9 +98,9 @@ def improve_path(graph: Graph, vectors: Vectors, path: Index, kicks: int) -> Ind
     search = _Search(
         graph=graph,
         vectors=vectors,
-        nodes=nodes,
-        places=np.argsort(nodes),
-        turns=np.empty((_MOST_TURNS, 2), np.int64),
+        ring=_Ring(
+            nodes, np.argsort(nodes), np.empty((_MOST_TURNS, 2), np.int64), np.zeros(1, np.int64)
+        ),
         added=np.empty((_DEPTH, 2), np.int64),
         joined=np.empty(_WIDTH, np.int64),
         ends=np.empty(_WIDTH, np.int64),
@@ -98,88 +110,90 @@ def improve_path(graph: Graph, vectors: Vectors, path: Index, kicks: int) -> Ind
         waiting=np.array([0, count + 1]),
         scratch=np.empty(16, np.float32),
     )
-    _improve(search, kicks)
-    gap = search.places[count]
+    # Two pieces to change places, and what is around them.
+    longest = min(_KICKED, (count - 1) // 2)
+    _improve(search, kicks if longest > 0 else 0, longest)
+    gap = search.ring.places[count]
     return np.concatenate([nodes[gap + 1 :], nodes[:gap]])
 
 
 @kernel
-def _improve(search: _Search, kicks: int) -> None:
-    """Makes all chains that gain, then kicks."""
-    _make_chains(search, 0, _MOST_TURNED)
-    longest = min(_KICKED, (len(search.vectors) - 1) // 2)
-    for kick in range(kicks if longest > 0 else 0):
-        lost = -_kick(search, kick, longest)
-        gain, turned = _make_chains(search, 3, _MOST_TURNED_BY_KICKS)
-        if gain < lost:
-            _undo(search, turned, 0)
+def _improve(search: _Search, kicks: int, longest: int) -> None:
+    """Makes all chains that gain; then kicks, and after each of them again."""
+    for kick in range(-1, kicks):
+        search.ring.turned[0] = 0
+        lost = _kick(search, kick, longest) if kick >= 0 else 0.0
+        if _make_chains(search, kick) < lost:
+            _undo(search.ring, 0)
 
 
 @kernel
-def _make_chains(search: _Search, turned: int, most_turned: int) -> tuple[float, int]:
-    """Makes chains that gain until there is none from any node that waits.
+def _make_chains(search: _Search, kick: int) -> float:
+    """Makes chains that gain until there is none from any node that waits; what they gain.
 
     Args:
         search: Changed in place.
-        turned: Turns that are remembered; where there are none, none need be.
-        most_turned: Nodes of a piece that is turned, at most.
-
-    Returns:
-        The gain, and the turns that are remembered now.
+        kick: What they follow; below 0 none, so that no turn need be remembered.
     """
-    total, forget = 0.0, turned == 0
+    ring, total = search.ring, 0.0
+    most_turned = _MOST_TURNED if kick < 0 else _MOST_TURNED_BY_KICKS
     while search.waiting[1] > 0:
         base = search.queue[search.waiting[0]]
-        while turned + _DEPTH <= len(search.turns):
-            gain, made = _chain(search, base, turned, most_turned)
+        while ring.turned[0] + _DEPTH <= len(ring.turns):
+            before = ring.turned[0]
+            total += _chain(search, base, most_turned)
+            made = ring.turned[0] - before
             if made == 0:
                 break
-            total += gain
-            turned = 0 if forget else turned + made
             for step in range(made):
-                _wait(search, search.added[step, 0])
-                _wait(search, search.added[step, 1])
+                for end in range(2):
+                    _wait(search.queue, search.waits, search.waiting, search.added[step, end])
+            if kick < 0:
+                ring.turned[0] = 0
         search.waits[base] = 0
         search.waiting[0] = (search.waiting[0] + 1) % len(search.queue)
         search.waiting[1] -= 1
-    return total, turned
+    return total
 
 
 @kernel
-def _chain(search: _Search, base: int, turned: int, most_turned: int) -> tuple[float, int]:
-    """Makes the first chain found that gains; its gain, and how many steps it has."""
+def _chain(search: _Search, base: int, most_turned: int) -> float:
+    """Makes the first chain found that gains; what it gains, 0 where there is none."""
+    ring, vectors, scratch = search.ring, search.vectors, search.scratch
+    before = ring.turned[0]
     for side in (1, -1):
-        loose = _beside(search.nodes, search.places, base, side)
-        held = _cosine(search.vectors, search.scratch, base, loose)
-        found = _best_steps(search, base, loose, -held, 0, _WIDTH, most_turned)
+        first = _beside(ring, base, side)
+        held = _cosine(vectors, scratch, base, first)
+        found = _best_steps(search, base, first, -held, ring.turned[0] - before, most_turned)
         firsts = search.joined[:found].copy(), search.ends[:found].copy(), search.gains.copy()
         for choice in range(found):
             joined, end, gain = firsts[0][choice], firsts[1][choice], firsts[2][choice] - held
-            best, kept, made, before = _LEAST_GAIN, 0, 0, loose
+            best, kept, loose = _LEAST_GAIN, before, first
             while True:
-                _take(search, base, before, end, turned + made)
-                search.added[made, 0], search.added[made, 1] = before, joined
-                made += 1
-                closed = gain + _cosine(search.vectors, search.scratch, base, end)
+                made = ring.turned[0] - before
+                search.added[made, 0], search.added[made, 1] = loose, joined
+                _bring_beside(ring, base, loose, end)
+                closed = gain + _cosine(vectors, scratch, base, end)
                 if closed > best:
-                    best, kept = closed, made
+                    best, kept = closed, ring.turned[0]
+                made = ring.turned[0] - before
                 if made == _DEPTH:
                     break
-                if _best_steps(search, base, end, gain - best, made, 1, most_turned) == 0:
+                if not _best_steps(search, base, end, gain - best, made, most_turned):
                     break
                 gain += search.gains[0]
-                before, joined, end = end, search.joined[0], search.ends[0]
-            _undo(search, turned + made, turned + kept)
-            if kept > 0:
-                return best, kept
-    return 0.0, 0
+                loose, joined, end = end, search.joined[0], search.ends[0]
+            _undo(ring, kept)
+            if kept > before:
+                return best
+    return 0.0
 
 
 @kernel
 def _best_steps(
-    search: _Search, base: int, loose: int, gain: float, made: int, width: int, most_turned: int
+    search: _Search, base: int, loose: int, gain: float, made: int, most_turned: int
 ) -> int:
-    """Finds the best steps on from the loose end, and writes them, best first.
+    """Finds the best steps on from the loose end, and writes them, best first: later only one.
 
     Args:
         search: The ring, as it is when the base and the loose end are joined.
@@ -187,28 +201,27 @@ def _best_steps(
         loose: The loose end.
         gain: A document is joined to it only where that adds more than this lacks.
         made: Steps made before: what these have joined stays so.
-        width: How many are wanted.
         most_turned: Nodes of the piece that a step turns, at most.
 
     Returns:
         How many there are.
     """
-    graph, vectors, nodes, places = search.graph, search.vectors, search.nodes, search.places
+    graph, vectors, ring = search.graph, search.vectors, search.ring
     joined, ends, gains = search.joined, search.ends, search.gains
-    if loose == len(vectors):
+    count, found, width = len(vectors), 0, 1 if made else _WIDTH
+    if loose == count:
         return 0
-    found = 0
-    side = 1 if _beside(nodes, places, base, 1) == loose else -1
-    behind = _beside(nodes, places, loose, side)
+    side = _side(ring, base, loose)
+    behind = _beside(ring, loose, side)
     for edge in range(graph.starts[loose], graph.starts[loose + 1]):
-        other, cosine = graph.targets[edge], graph.weights[edge]
+        other, cosine = int(graph.targets[edge]), graph.weights[edge]
         if gain + cosine <= 0:
             break
         if other in (base, behind):
             continue
-        end = _beside(nodes, places, other, -side)
-        apart = abs(places[loose] - places[end])
-        if min(apart, len(nodes) - apart) > most_turned or _was_added(search, made, other, end):
+        end = _beside(ring, other, -side)
+        apart = abs(ring.places[loose] - ring.places[end])
+        if min(apart, count + 1 - apart) > most_turned or _among(search.added[:made], other, end):
             continue
         more = cosine - _cosine(vectors, search.scratch, other, end)
         if found == width and more <= gains[width - 1]:
@@ -223,64 +236,90 @@ def _best_steps(
 
 
 @kernel
-def _was_added(search: _Search, made: int, one: int, other: int) -> bool:
-    """Whether one of the steps made has joined two nodes."""
-    for step in range(made):
-        first, last = search.added[step, 0], search.added[step, 1]
+def _among(pairs: Index, one: int, other: int) -> bool:
+    """Whether two nodes are one of the pairs."""
+    for pair in range(len(pairs)):
+        first, last = pairs[pair, 0], pairs[pair, 1]
         if (first == one and last == other) or (first == other and last == one):
             return True
     return False
 
 
 @kernel
-def _take(search: _Search, base: int, loose: int, end: int, turned: int) -> None:
+def _bring_beside(ring: _Ring, base: int, loose: int, end: int) -> None:
     """Turns the piece from the loose end to the next one, so that this stands beside the base."""
-    first, last = search.places[loose], search.places[end]
-    if _beside(search.nodes, search.places, base, 1) != loose:
+    first, last = ring.places[loose], ring.places[end]
+    if _side(ring, base, loose) < 0:
         first, last = last, first
-    _turn(search, first, last, turned)
+    _turn(ring, first, last)
+
+
+@kernel
+def _side(ring: _Ring, base: int, beside: int) -> int:
+    """1 where a node stands after another one that it is beside, -1 where before."""
+    after = ring.places[base] + 1
+    return 1 if ring.nodes[after if after < len(ring.nodes) else 0] == beside else -1
 
 
 @kernel
 def _kick(search: _Search, kick: int, longest: int) -> float:
-    """Two pieces that follow each other change places; what that gains, mostly less than 0."""
-    nodes, count = search.nodes, len(search.nodes)
+    """Two pieces that follow each other change places; what that costs, mostly more than 0."""
+    ring, vectors, scratch = search.ring, search.vectors, search.scratch
+    nodes, count = ring.nodes, len(ring.nodes)
     drawn = _mixed(kick)
     size = int(drawn % np.uint64(longest)) + 1
     size_behind = int((drawn >> np.uint64(8)) % np.uint64(longest)) + 1
     before = int((drawn >> np.uint64(16)) % np.uint64(count))
     middle = (before + size) % count
     end = (middle + size_behind) % count
-    a, b = nodes[before], nodes[(before + 1) % count]
-    c, d = nodes[middle], nodes[(middle + 1) % count]
-    e, f = nodes[end], nodes[(end + 1) % count]
-    vectors, scratch = search.vectors, search.scratch
-    gain = _cosine(vectors, scratch, a, d) - _cosine(vectors, scratch, a, b)
-    gain += _cosine(vectors, scratch, e, b) - _cosine(vectors, scratch, c, d)
-    gain += _cosine(vectors, scratch, c, f) - _cosine(vectors, scratch, e, f)
+    # The ends of both pieces, each behind what it stands beside.
+    pairs = np.array(
+        [
+            [nodes[before], nodes[(before + 1) % count]],
+            [nodes[middle], nodes[(middle + 1) % count]],
+            [nodes[end], nodes[(end + 1) % count]],
+        ]
+    )
+    lost = 0.0
+    for pair in range(3):
+        after = pairs[(pair + 1) % 3, 1]
+        lost += _cosine(vectors, scratch, pairs[pair, 0], pairs[pair, 1])
+        lost -= _cosine(vectors, scratch, pairs[pair, 0], after)
     # Both together, then each by itself: each stands as it did, in the place of the other.
-    _turn(search, (before + 1) % count, end, 0)
-    _turn_between(search, e, d, size_behind, 1)
-    _turn_between(search, c, b, size, 2)
-    for node in (a, b, c, d, e, f):
-        _wait(search, node)
-    return gain
+    _turn(ring, (before + 1) % count, end)
+    for piece in range(2):
+        first, last = ring.places[pairs[piece + 1, 0]], ring.places[pairs[piece, 1]]
+        if (last - first) % count != (size_behind if piece else size) - 1:
+            first, last = last, first
+        _turn(ring, first, last)
+    for pair in range(3):
+        for side in range(2):
+            _wait(search.queue, search.waits, search.waiting, pairs[pair, side])
+    return lost
 
 
 @kernel
-def _turn_between(search: _Search, one: int, other: int, size: int, turned: int) -> None:
-    """Turns the piece of so many nodes that has these ends, whichever of them comes first."""
-    first, last = search.places[one], search.places[other]
-    if (last - first) % len(search.nodes) != size - 1:
-        first, last = last, first
-    _turn(search, first, last, turned)
+def _turn(ring: _Ring, first: int, last: int) -> None:
+    """Turns a piece round, and remembers it."""
+    at = ring.turned[0]
+    ring.turns[at, 0], ring.turns[at, 1] = first, last
+    ring.turned[0] = at + 1
+    _reverse(ring.nodes, ring.places, first, last)
 
 
 @kernel
-def _turn(search: _Search, first: int, last: int, turned: int) -> None:
+def _undo(ring: _Ring, kept: int) -> None:
+    """Takes turns back, the last one first, until so many are kept."""
+    while ring.turned[0] > kept:
+        at = ring.turned[0] - 1
+        ring.turned[0] = at
+        _reverse(ring.nodes, ring.places, ring.turns[at, 0], ring.turns[at, 1])
+
+
+@kernel
+def _reverse(nodes: Index, places: Index, first: int, last: int) -> None:
     """Turns the piece from one place to another round, or all the rest where that is shorter."""
-    search.turns[turned, 0], search.turns[turned, 1] = first, last
-    nodes, places, count = search.nodes, search.places, len(search.nodes)
+    count = len(nodes)
     size = (last - first) % count + 1
     if 2 * size > count:
         first, last = (last + 1) % count, (first - 1) % count
@@ -294,27 +333,19 @@ def _turn(search: _Search, first: int, last: int, turned: int) -> None:
 
 
 @kernel
-def _undo(search: _Search, turned: int, kept: int) -> None:
-    """Takes turns back, the last one first, until so many are kept."""
-    while turned > kept:
-        turned -= 1
-        _turn(search, search.turns[turned, 0], search.turns[turned, 1], turned)
-
-
-@kernel
-def _beside(nodes: Index, places: Index, node: int, side: int) -> int:
+def _beside(ring: _Ring, node: int, side: int) -> int:
     """The node after another one (side 1) or before it (side -1)."""
-    at = places[node] + side
-    return int(nodes[at if at < len(nodes) else 0])
+    at = ring.places[node] + side
+    return int(ring.nodes[at if at < len(ring.nodes) else 0])
 
 
 @kernel
-def _wait(search: _Search, node: int) -> None:
+def _wait(queue: Index, waits: Index, waiting: Index, node: int) -> None:
     """Puts a node last in the queue, unless it waits already."""
-    if search.waits[node] == 0:
-        search.waits[node] = 1
-        search.queue[(search.waiting[0] + search.waiting[1]) % len(search.queue)] = node
-        search.waiting[1] += 1
+    if waits[node] == 0:
+        waits[node] = 1
+        queue[(waiting[0] + waiting[1]) % len(queue)] = node
+        waiting[1] += 1
 
 
 @kernel
