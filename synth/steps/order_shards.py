@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from synth.algorithms.clusters import centroids, chained, nearest, shares
 from synth.algorithms.neighbors import Vectors
+from synth.core.errors import EngineError
 from synth.core.rows import Table
 from synth.steps import cells
 from synth.steps.entry_lists import text_keys
@@ -42,6 +43,9 @@ def ordered_in_shards(
         blocks: Tables of rows, or promises of them.
         count: Rows of all blocks.
         tasks: Where the work is done.
+
+    Raises:
+        EngineError: If vectors are not usable, or of several sizes.
     """
     parts = _cut(step, blocks, count, tasks) if step.in_shards(count) else [tuple(blocks)]
     done = [tasks.run(_shard, step, *part, returns=2) for part in parts]
@@ -62,6 +66,7 @@ def _cut(
     wanted = -(-count // step.shard_documents) * _CLUSTERS
     share = min(1.0, wanted * _SAMPLED / count)
     sampled = tasks.get([tasks.run(_sample, block, step, share) for block in blocks])
+    _check_sizes(step, [found.shape[1] for _, found in sampled])
     ids = pa.concat_arrays([one for one, _ in sampled])
     order = pa.compute.array_sort_indices(ids).to_numpy()
     vectors = np.concatenate([found for _, found in sampled if len(found)])[order]
@@ -76,6 +81,16 @@ def _cut(
         for block, own in zip(blocks, near, strict=True)
     ]
     return list(zip(*parts, strict=True))
+
+
+def _check_sizes(step: OrderDocuments, sizes: Sequence[int]) -> None:
+    """Proves that the vectors of all blocks are of one size; those of empty blocks have none."""
+    found = sorted({size for size in sizes if size})
+    if len(found) > 1:
+        raise EngineError(
+            f"rows have vectors of {found[0]} numbers in `{step.vector}`, others of {found[-1]}; "
+            "embed the whole column with one model, or filter rows out"
+        )
 
 
 def _sample(table: Table, step: OrderDocuments, share: float) -> tuple[pa.Array, Vectors]:

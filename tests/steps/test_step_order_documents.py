@@ -17,7 +17,8 @@ from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.rows import Table
 from synth.steps import OrderDocuments
 from synth.steps.order_documents import WINDOWS
-from synth.steps.order_shards import turns
+from synth.steps.order_shards import ordered_in_shards, turns
+from synth.steps.tasks import Here
 from synth.steps.whole import facts_of, in_order
 
 PATH = OrderDocuments(objective="path")
@@ -413,3 +414,10 @@ def test_paths_are_turned_so_that_their_ends_meet() -> None:
     assert turns(ends) == [True, False, True]
     assert turns([]) == []
     assert turns(ends[:1]) == [False]
+
+
+def test_blocks_of_vectors_of_several_sizes_are_one_sentence() -> None:
+    step = asked(shard_documents=10)
+    narrow, wide = (documents(np.ones((12, size))) for size in (2, 3))
+    with pytest.raises(EngineError, match="vectors of 2 numbers in `embedding_text`, others of 3"):
+        ordered_in_shards(step, [narrow, wide, documents([])], 24, Here())
