@@ -153,7 +153,12 @@ def _run_info(folder: RunFolder, exports: list[StepRecord]) -> RunInfo:
         run_date=exports[0].finished_at[:10],
         packages={"synth-recipes": synth.__version__, **package_versions(_PACKAGES)},
         limit=plan.limit,
-        figures={spec.configs()[0]: _figures(folder, spec.name) for spec, _ in plan.exports},
+        # Files that are no configuration, such as those of tokens, are shown by none.
+        figures={
+            named[0]: _figures(folder, spec.name)
+            for spec, _ in plan.exports
+            if (named := spec.configs())
+        },
     )
 
 

@@ -59,7 +59,8 @@ class OrderDocuments(OneTaskStep):
     document with its nearest neighbours, whatever stands in other windows) are there to compare.
 
     The rows come out in the order of `position`; those that dropped come last. A document that
-    repeats another one drops as ``semantic_copy``, one without tokens as ``no_text``.
+    repeats another one drops as ``semantic_copy``, one without tokens as ``no_text``, and by
+    a column of `tokens` that is 0 or null as ``no_tokens``.
 
     Attributes:
         objective: What the order is made for.
@@ -78,7 +79,9 @@ class OrderDocuments(OneTaskStep):
             on windows in the ledger of the others.
         tokenizer: Counts the tokens of `column`: ``bundled/...``, a Hub id or a path.
         tokens: A column with the number of tokens, instead.
-        overflow: What becomes of a document longer than a window: as in `pack`.
+        overflow: What becomes of a document longer than a window: as in `pack`. Windows of ``knn``
+            repeat documents: each part begins with a document's first token and ends with its
+            window.
         passes: How often ``window`` tries to exchange each document, at most.
         word_weight: How much the words that two documents share count for ``path`` and ``window``:
             0 is the cosine of `vector` alone, 0.4 the sum of 0.6 times that and 0.4 times the
@@ -127,13 +130,25 @@ class OrderDocuments(OneTaskStep):
             )
         counted = (self.tokenizer is not None) + (self.tokens is not None)
         if self.window_tokens is not None and counted != 1:
-            raise ValueError("`window_tokens` takes either `tokenizer` or `tokens`")
+            given = "both" if counted else "neither"
+            raise ValueError(f"`window_tokens` takes either `tokenizer` or `tokens`, not {given}")
         if self.window_tokens is None and counted:
             raise ValueError("`tokenizer` and `tokens` count for `window_tokens`, which is missing")
+        if self.window_tokens is None and self.overflow != "split":
+            raise ValueError(
+                "`overflow` is about windows: give `window_tokens`, or set it in `pack`"
+            )
+        if self.objective == "knn" and self.overflow == "own_window":
+            raise ValueError(
+                "`objective: knn` fills windows with neighbours: none is a document's own"
+            )
         for name, objectives in _ONLY_FOR.items():
             default = type(self).model_fields[name].default
             if self.objective not in objectives and getattr(self, name) != default:
-                raise ValueError(f"`{name}` is for `objective: {' or '.join(objectives)}` only")
+                raise ValueError(
+                    f"`{name}` is for `objective: {' or '.join(objectives)}` only; here it is "
+                    f"{self.objective}"
+                )
         if self.method == "paper" and self.word_weight:
             raise ValueError("`method: paper` takes no `word_weight`: its graph is of embeddings")
         return self

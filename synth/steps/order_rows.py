@@ -69,7 +69,8 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
         texts = present_texts(table, (step.column,))
     tokens = _tokens(step, table, texts)
     if tokens is not None:
-        table = rows.mark_dropped(table, tokens == 0, "no_text")
+        reason = "no_text" if step.tokens is None else "no_tokens"
+        table = rows.mark_dropped(table, tokens == 0, reason)
         if step.plans_windows and step.overflow == "drop":
             table = rows.mark_dropped(table, tokens > (step.window_tokens or 0), "too_long")
     at = np.flatnonzero(table.column("drop_reason").is_null().to_numpy())
@@ -123,14 +124,25 @@ def _tokens(step: OrderDocuments, table: Table, texts: pa.Array) -> Index | None
     if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
         raise RecipeError(f"tokens: {step.tokens} must hold whole numbers, not {column.type}")
     counts = np.asarray(pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), np.int64)
-    return np.maximum(counts, 0)
+    if (counts < 0).any():
+        at = int(np.argmax(counts < 0))
+        raise RecipeError(
+            f"row {table.column('id')[at].as_py()!r} has {counts[at]} in `tokens: {step.tokens}`; "
+            "a number of tokens is 0 or more"
+        )
+    return counts
 
 
 def _codes(step: OrderDocuments, table: Table) -> Index | None:
     """A number for the source of each row."""
     if step.source is None:
         return None
-    codes = table.column(step.source).combine_chunks().dictionary_encode("encode").indices
+    column = table.column(step.source).combine_chunks()
+    if pa.types.is_nested(column.type):
+        raise RecipeError(
+            f"source: {step.source} holds lists or records; name a column of texts or numbers"
+        )
+    codes = column.dictionary_encode("encode").indices
     return np.asarray(codes.to_numpy(zero_copy_only=False), np.int64)
 
 
@@ -219,10 +231,15 @@ def facts(step: OrderDocuments, told: Sequence[Told]) -> dict[str, str]:
         if before is not None and before.several:
             shown += f", by id {before.one_source / before.several:.1%}"
         found[f"windows of one {step.source}"] = shown
-    return found
+    return {name: shown for name, shown in found.items() if shown}
 
 
 def _spread(after: Spread, before: Spread | None) -> str:
+    """The mean and deciles; nothing where there is no pair to compare."""
+    if not after.weights.any():
+        return ""
     deciles = " ".join(f"{after.quantile(tenth / 10):.2f}" for tenth in range(1, 10))
     shown = f"{after.mean:.3f}, deciles {deciles}"
-    return shown if before is None else f"{shown}; by id {before.mean:.3f}"
+    if before is None or not before.weights.any():
+        return shown
+    return f"{shown}; by id {before.mean:.3f}"

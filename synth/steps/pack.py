@@ -148,7 +148,7 @@ class Pack(OneTaskStep):
             RecipeError: If the plan does not fit.
         """
         from synth.algorithms.spans import packed
-        from synth.steps.pack_rows import is_planned, planned
+        from synth.steps.pack_rows import first_short, is_planned, planned
 
         if not is_planned(table):
             order = np.arange(table.num_rows)
@@ -162,6 +162,13 @@ class Pack(OneTaskStep):
             raise RecipeError(
                 f"windows were planned for more tokens than row {row!r} has; give pack and "
                 "order_documents the same `tokenizer` and `column`"
+            )
+        if (part := first_short(spans, counts, self.window_tokens)) is not None:
+            at = int(spans.documents[part])
+            raise RecipeError(
+                f"windows were planned for {spans.ends[part]:,} tokens of row "
+                f"{table.column('id')[at].as_py()!r}, which has {counts[at]:,}: the rest would be "
+                "lost; give pack and order_documents the same `tokenizer` and `column`"
             )
         most = int(np.bincount(spans.windows, spans.tokens + 1).max(initial=1)) - 1
         if most > self.window_tokens:

@@ -271,7 +271,7 @@ def facts(spans: Spans, counts: Index, size: int) -> dict[str, str]:
     """
     if not len(spans.windows):
         return {}
-    windows, packed = int(spans.windows[-1]) + 1, int(spans.tokens.sum())
+    windows, packed = len(np.unique(spans.windows)), int(spans.tokens.sum())
     held = packed + len(spans.windows) - windows
     parts = np.bincount(spans.documents)
     found = {
@@ -296,3 +296,22 @@ def planned(table: Table) -> Spans:
     )
     order = np.lexsort((place, number))
     return Spans(number[order], documents[order], start[order], end[order])
+
+
+def first_short(spans: Spans, counts: Index, window_tokens: int) -> int | None:
+    """The first part of a plan that leaves out the rest of its document; None if there is none.
+
+    Parts that end with their window may: so do those of ``knn``; and documents that were cut to the
+    length of a window.
+
+    Args:
+        spans: The windows that were planned.
+        counts: Tokens of each document, shape (documents,).
+        window_tokens: Tokens of a window.
+    """
+    reached = np.zeros(len(counts), np.int64)
+    np.maximum.at(reached, spans.documents, spans.ends)
+    ends_short = (spans.ends == reached[spans.documents]) & (spans.ends < counts[spans.documents])
+    in_between = np.append(spans.windows[1:] == spans.windows[:-1], np.False_)[: len(spans.windows)]
+    short = np.flatnonzero(ends_short & in_between & (spans.ends != window_tokens))
+    return int(short[0]) if len(short) else None

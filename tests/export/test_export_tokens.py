@@ -129,3 +129,29 @@ export: {format: tokens, trainer: megatron}
 """
     with pytest.raises(RecipeError, match="put another export before it"):
         parse_recipe(text, "test")
+
+
+@pytest.mark.ray
+def test_a_run_that_writes_token_files_ends_with_its_card(
+    ray_session: None, tmp_path: Path
+) -> None:
+    from synth.runner import run
+
+    (tmp_path / "docs.jsonl").write_text(
+        "".join(f'{{"text": "document {at} of a few words"}}\n' for at in range(20))
+    )
+    recipe = parse_recipe(
+        f"""
+name: tokens
+source: {{kind: jsonl, path: {tmp_path}/docs.jsonl}}
+steps: [{{kind: pack, tokenizer: bundled/smollm2-135m-instruct, window_tokens: 16}}]
+export:
+  - {{format: rows}}
+  - {{format: tokens, name: megatron, trainer: megatron}}
+""",
+        "tokens.yaml",
+    )
+    outcome = run(recipe, out=str(tmp_path / "out"))
+    card = Path(outcome.path, "README.md").read_text()
+    assert "megatron" in card
+    assert list(Path(outcome.path).rglob("*.bin"))

@@ -147,6 +147,36 @@ def test_vectors_of_several_sizes_are_one_sentence(vectors: list[Any], told: str
         in_order(PATH, documents(np.ones((3, 2)), embedding_text=own))
 
 
+def test_a_negative_number_of_tokens_is_named() -> None:
+    table = documents([[1, 0], [0, 1]], size=[5, -3])
+    with pytest.raises(RecipeError, match="row 'd001' has -3 in `tokens: size`"):
+        in_order(asked(**WINDOW), table)
+
+
+def test_a_source_that_lists_things_is_refused() -> None:
+    table = documents([[1, 0], [0, 1]], tags=[["a"], ["b"]])
+    with pytest.raises(RecipeError, match="source: tags holds lists or records"):
+        in_order(asked(**WINDOW, source="tags"), table)
+
+
+def test_figures_of_one_document_are_left_out() -> None:
+    told = facts_of(in_order(asked(**WINDOW), documents([[1, 0]])))
+    assert "nan" not in str(told)
+    assert told["jumps"] == "0 of 0"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"objective": "path", "overflow": "drop"}, "`overflow` is about windows"),
+        (WINDOW | {"objective": "knn", "overflow": "own_window"}, "none is a document's own"),
+    ],
+)
+def test_an_overflow_that_would_do_nothing_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        OrderDocuments.model_validate(given)
+
+
 def test_two_documents_with_one_id_are_named() -> None:
     with pytest.raises(SourceError, match="two rows have the id 'd000'"):
         in_order(PATH, documents([[1, 0], [0, 1]], id=["d000", "d000"]))
@@ -233,7 +263,7 @@ def test_an_order_without_windows_forgets_those_of_an_earlier_one() -> None:
 def test_a_document_without_tokens_has_no_window() -> None:
     table = documents([[1, 0], [0, 1], [1, 1]], size=pa.array([5, None, 0], pa.int64()))
     out = in_order(asked(**WINDOW), table)
-    assert out["drop_reason"].to_pylist() == [None, "no_text", "no_text"]
+    assert out["drop_reason"].to_pylist() == [None, "no_tokens", "no_tokens"]
     assert out["windows"].to_pylist()[1:] == [None, None]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any, get_args
 
@@ -260,6 +261,13 @@ def test_a_plan_that_does_not_fit_is_refused(
         in_order(step, documents("ab", windows=planned(windows)))
 
 
+def test_a_plan_that_would_lose_the_rest_of_a_document_is_refused(letters: str) -> None:
+    """As where a column of `tokens` counts words."""
+    windows = planned([part(0, 0, 0, 1)], [part(0, 1, 0, 2)])
+    with pytest.raises(RecipeError, match="planned for 1 tokens of row 'd0', which has 3"):
+        in_order(asked(letters, 8), documents("abc", "cd", windows=windows))
+
+
 def test_a_plan_for_larger_windows_is_refused(letters: str) -> None:
     windows = planned([part(0, 0, 0, 2)], [part(0, 1, 0, 2)])
     with pytest.raises(RecipeError, match=r"windows of 5 tokens were planned.* is 4"):
@@ -271,8 +279,13 @@ def test_two_documents_with_one_id_are_named(letters: str) -> None:
         in_order(asked(letters, 4), documents("ab", "cd").set_column(0, "id", [["d0", "d0"]]))
 
 
-@pytest.mark.parametrize("overflow", ["split", "truncate", "own_window", "drop"])
-@pytest.mark.parametrize("objective", ["window", "knn", "path"])
+@pytest.mark.parametrize(
+    ("objective", "overflow"),
+    [
+        *itertools.product(["window", "path"], ["split", "truncate", "own_window", "drop"]),
+        *itertools.product(["knn"], ["split", "truncate", "drop"]),
+    ],
+)
 def test_windows_are_filled_as_they_were_ordered(
     letters: str, objective: str, overflow: str
 ) -> None:
