@@ -148,7 +148,7 @@ def orders(near: Near) -> Iterator[tuple[str, tuple[Index, float]]]:
         "paper, in Python": lambda: algorithm_1(edges),
         "paper, edges counted once, in Python": lambda: algorithm_1(edges, "once"),
         "synth path, method paper": lambda: paper_path(graph),
-        "synth path": lambda: edge_path(graph, vectors, ends, min(count, MOST_KICKS)),
+        "synth path": lambda: edge_path(graph, vectors, ends, MOST_KICKS),
     }
     for name, way in ways.items():
         if name.startswith("synth"):

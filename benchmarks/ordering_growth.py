@@ -120,7 +120,7 @@ def _stages(vectors: NDArray[np.float32], tokens: NDArray[np.int64]) -> dict[str
     edges = graphs.edges_of(found)
     graph = clock("graph", lambda: graphs.symmetric(edges, count))
     clock("paper", lambda: paper_path(graph))
-    clock("path", lambda: edge_path(graph, vectors, near, min(count, MOST_KICKS)))
+    clock("path", lambda: edge_path(graph, vectors, near, MOST_KICKS))
     clock("window", lambda: similar_windows(graph, vectors, tokens, WINDOW_TOKENS, 8, near))
     if count <= _PYTHON:
         plain = edges_of(found.ids.tolist(), found.scores.tolist())

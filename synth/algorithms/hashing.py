@@ -1,4 +1,4 @@
-"""xxHash of a part of a byte array, for kernels.
+"""Hashes for kernels: xxHash of a part of a byte array, and of a word.
 
 Source:
     https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
@@ -111,3 +111,11 @@ def hashes_64(data: Bytes, starts: Index, ends: Index, seed: int) -> Words:
     for part in range(len(starts)):
         hashes[part] = xxh64(data, starts[part], ends[part], seed)
     return hashes
+
+
+@kernel
+def finalized(word: np.uint64) -> np.uint64:
+    """A word that looks drawn at random: SplitMix64's finaliser."""
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))

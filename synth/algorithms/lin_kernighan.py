@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from synth.algorithms.graph import Graph
+from synth.algorithms.hashing import finalized
 from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.neighbors import Vectors
+from synth.algorithms.ring import Ring, beside, side_of, turn, undo
 from synth.algorithms.scoring import inner_product
 
 # Less is rounding.
@@ -29,29 +31,13 @@ _KICKED = 10
 _MOST_TURNS = 10_000
 
 
-class _Ring(NamedTuple):
-    """Nodes that stand in a ring.
-
-    Attributes:
-        nodes: Every document and the gap, as they follow each other, shape (documents + 1,).
-        places: Where each of them stands, shape (documents + 1,).
-        turns: First and last place of each piece that was turned round, shape (turns, 2).
-        turned: How many turns are remembered, shape (1,).
-    """
-
-    nodes: Index
-    places: Index
-    turns: Index
-    turned: Index
-
-
 class _Search(NamedTuple):
     """A ring, and what is looked for on it.
 
     Attributes:
         graph: Documents that are near each other.
         vectors: Theirs.
-        ring: These and the gap.
+        ring: These, by their numbers, and the gap behind the last, as they follow each other.
         added: Both nodes of each edge that the steps of a chain have added, shape (depth, 2).
         joined: The best next steps: what is brought beside the loose end, shape (width,).
         ends: What loses its place beside that, and is the next loose end, shape (width,).
@@ -64,7 +50,7 @@ class _Search(NamedTuple):
 
     graph: Graph
     vectors: Vectors
-    ring: _Ring
+    ring: Ring
     added: Index
     joined: Index
     ends: Index
@@ -98,7 +84,7 @@ def improve_path(graph: Graph, vectors: Vectors, path: Index, kicks: int) -> Ind
     search = _Search(
         graph=graph,
         vectors=vectors,
-        ring=_Ring(
+        ring=Ring(
             nodes, np.argsort(nodes), np.empty((_MOST_TURNS, 2), np.int64), np.zeros(1, np.int64)
         ),
         added=np.empty((_DEPTH, 2), np.int64),
@@ -124,7 +110,7 @@ def _improve(search: _Search, kicks: int, longest: int) -> None:
         search.ring.turned[0] = 0
         lost = _kick(search, kick, longest) if kick >= 0 else 0.0
         if _make_chains(search, kick) < lost:
-            _undo(search.ring, 0)
+            undo(search.ring, 0)
 
 
 @kernel
@@ -162,7 +148,7 @@ def _chain(search: _Search, base: int, most_turned: int) -> float:
     ring, vectors, scratch = search.ring, search.vectors, search.scratch
     before = ring.turned[0]
     for side in (1, -1):
-        first = _beside(ring, base, side)
+        first = beside(ring, base, side)
         held = _cosine(vectors, scratch, base, first)
         found = _best_steps(search, base, first, -held, ring.turned[0] - before, most_turned)
         firsts = search.joined[:found].copy(), search.ends[:found].copy(), search.gains.copy()
@@ -183,7 +169,7 @@ def _chain(search: _Search, base: int, most_turned: int) -> float:
                     break
                 gain += search.gains[0]
                 loose, joined, end = end, search.joined[0], search.ends[0]
-            _undo(ring, kept)
+            undo(ring, kept)
             if kept > before:
                 return best
     return 0.0
@@ -211,15 +197,15 @@ def _best_steps(
     count, found, width = len(vectors), 0, 1 if made else _WIDTH
     if loose == count:
         return 0
-    side = _side(ring, base, loose)
-    behind = _beside(ring, loose, side)
+    side = side_of(ring, base, loose)
+    behind = beside(ring, loose, side)
     for edge in range(graph.starts[loose], graph.starts[loose + 1]):
         other, cosine = int(graph.targets[edge]), graph.weights[edge]
         if gain + cosine <= 0:
             break
         if other in (base, behind):
             continue
-        end = _beside(ring, other, -side)
+        end = beside(ring, other, -side)
         apart = abs(ring.places[loose] - ring.places[end])
         if min(apart, count + 1 - apart) > most_turned or _among(search.added[:made], other, end):
             continue
@@ -246,19 +232,12 @@ def _among(pairs: Index, one: int, other: int) -> bool:
 
 
 @kernel
-def _bring_beside(ring: _Ring, base: int, loose: int, end: int) -> None:
+def _bring_beside(ring: Ring, base: int, loose: int, end: int) -> None:
     """Turns the piece from the loose end to the next one, so that this stands beside the base."""
     first, last = ring.places[loose], ring.places[end]
-    if _side(ring, base, loose) < 0:
+    if side_of(ring, base, loose) < 0:
         first, last = last, first
-    _turn(ring, first, last)
-
-
-@kernel
-def _side(ring: _Ring, base: int, beside: int) -> int:
-    """1 where a node stands after another one that it is beside, -1 where before."""
-    after = ring.places[base] + 1
-    return 1 if ring.nodes[after if after < len(ring.nodes) else 0] == beside else -1
+    turn(ring, first, last)
 
 
 @kernel
@@ -266,7 +245,7 @@ def _kick(search: _Search, kick: int, longest: int) -> float:
     """Two pieces that follow each other change places; what that costs, mostly more than 0."""
     ring, vectors, scratch = search.ring, search.vectors, search.scratch
     nodes, count = ring.nodes, len(ring.nodes)
-    drawn = _mixed(kick)
+    drawn = finalized(np.uint64(kick + 1) * np.uint64(0x9E3779B97F4A7C15))
     size = int(drawn % np.uint64(longest)) + 1
     size_behind = int((drawn >> np.uint64(8)) % np.uint64(longest)) + 1
     before = int((drawn >> np.uint64(16)) % np.uint64(count))
@@ -286,57 +265,16 @@ def _kick(search: _Search, kick: int, longest: int) -> float:
         lost += _cosine(vectors, scratch, pairs[pair, 0], pairs[pair, 1])
         lost -= _cosine(vectors, scratch, pairs[pair, 0], after)
     # Both together, then each by itself: each stands as it did, in the place of the other.
-    _turn(ring, (before + 1) % count, end)
+    turn(ring, (before + 1) % count, end)
     for piece in range(2):
         first, last = ring.places[pairs[piece + 1, 0]], ring.places[pairs[piece, 1]]
         if (last - first) % count != (size_behind if piece else size) - 1:
             first, last = last, first
-        _turn(ring, first, last)
+        turn(ring, first, last)
     for pair in range(3):
         for side in range(2):
             _wait(search.queue, search.waits, search.waiting, pairs[pair, side])
     return lost
-
-
-@kernel
-def _turn(ring: _Ring, first: int, last: int) -> None:
-    """Turns a piece round, and remembers it."""
-    at = ring.turned[0]
-    ring.turns[at, 0], ring.turns[at, 1] = first, last
-    ring.turned[0] = at + 1
-    _reverse(ring.nodes, ring.places, first, last)
-
-
-@kernel
-def _undo(ring: _Ring, kept: int) -> None:
-    """Takes turns back, the last one first, until so many are kept."""
-    while ring.turned[0] > kept:
-        at = ring.turned[0] - 1
-        ring.turned[0] = at
-        _reverse(ring.nodes, ring.places, ring.turns[at, 0], ring.turns[at, 1])
-
-
-@kernel
-def _reverse(nodes: Index, places: Index, first: int, last: int) -> None:
-    """Turns the piece from one place to another round, or all the rest where that is shorter."""
-    count = len(nodes)
-    size = (last - first) % count + 1
-    if 2 * size > count:
-        first, last = (last + 1) % count, (first - 1) % count
-        size = count - size
-    for _ in range(size // 2):
-        one, other = nodes[first], nodes[last]
-        nodes[first], nodes[last] = other, one
-        places[other], places[one] = first, last
-        first = first + 1 if first + 1 < count else 0
-        last = last - 1 if last > 0 else count - 1
-
-
-@kernel
-def _beside(ring: _Ring, node: int, side: int) -> int:
-    """The node after another one (side 1) or before it (side -1)."""
-    at = ring.places[node] + side
-    return int(ring.nodes[at if at < len(ring.nodes) else 0])
 
 
 @kernel
@@ -346,15 +284,6 @@ def _wait(queue: Index, waits: Index, waiting: Index, node: int) -> None:
         waits[node] = 1
         queue[(waiting[0] + waiting[1]) % len(queue)] = node
         waiting[1] += 1
-
-
-@kernel
-def _mixed(number: int) -> np.uint64:
-    """A number that looks drawn, the same each time (SplitMix64)."""
-    mixed = np.uint64(number + 1) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 @kernel

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.algorithms.hashing import finalized
 from synth.algorithms.kernel import Index, Words, kernel
 from synth.algorithms.margin import Selection
 from synth.algorithms.scoring import Matrix, inner_product
@@ -201,11 +202,9 @@ def diverse(begins: Index, texts: Index, vectors: Matrix, max_cosine: float, kee
 
 @kernel
 def mixed(one: Words, other: Words, seed: int) -> Words:
-    """Numbers that look drawn at random, from two arrays of hashes: SplitMix64's finaliser."""
+    """Numbers that look drawn at random, from two arrays of hashes."""
     found = np.empty(len(one), np.uint64)
     for at in range(len(one)):
         word = one[at] ^ (other[at] * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(seed)
-        word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        found[at] = word ^ (word >> np.uint64(31))
+        found[at] = finalized(word)
     return found

@@ -177,8 +177,7 @@ def _arranged(
         case "path" if rule.method == "paper":
             return paper_path(graph), None
         case "path":
-            kicks = min(len(vectors), MOST_KICKS)
-            return edge_path(graph, vectors, searcher.near, kicks), None
+            return edge_path(graph, vectors, searcher.near, MOST_KICKS), None
         case "random":
             return np.random.default_rng(rule.seed).permutation(len(vectors)), None
         case "cluster":

@@ -157,7 +157,7 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near, kicks: int = 0) -> Ind
         graph: The documents.
         vectors: Theirs, of length 1, shape (nodes, dim).
         near: Finds the ends that are nearest to each.
-        kicks: How often chance is given a try: a thousandth or two more, at 0.5 ms each.
+        kicks: At most, and no more than documents: a thousandth or two more, at 0.5 ms each.
 
     Returns:
         Every index once, in visiting order, shape (nodes,).
@@ -175,7 +175,7 @@ def edge_path(graph: Graph, vectors: Vectors, near: Near, kicks: int = 0) -> Ind
         if joined <= _FEW_JOINED * left:
             _join_by_index(ends, links, far)
             break
-    return improve_path(graph, vectors, _walk(links), kicks)
+    return improve_path(graph, vectors, _walk(links), min(count, kicks))
 
 
 def once(graph: Graph) -> Edges:

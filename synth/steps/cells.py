@@ -58,7 +58,9 @@ def _check_sizes(batch: Table, column: str) -> None:
     if not sizes.any():
         raise _unusable(batch, column, 0)
     most = np.bincount(sizes).argmax()
-    if (at := int(np.argmax(sizes != most))) or sizes[0] != most:
+    other = sizes != most
+    if other.any():
+        at = int(np.argmax(other))
         raise EngineError(
             f"row {batch.column('id')[at].as_py()!r} has a vector of {sizes[at]} numbers in "
             f"`{column}`, where most have {most}; embed the whole column with one model, or filter "

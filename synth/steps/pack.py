@@ -148,32 +148,11 @@ class Pack(OneTaskStep):
             RecipeError: If the plan does not fit.
         """
         from synth.algorithms.spans import packed
-        from synth.steps.pack_rows import first_short, is_planned, planned
+        from synth.steps.window_plan import is_planned, planned_spans
 
         if not is_planned(table):
             order = np.arange(table.num_rows)
             return packed(order, counts, self.window_tokens, self.overflow or "split")
         if self.overflow is not None:
             raise RecipeError(_OVERFLOW_IS_PLANNED)
-        spans = planned(table)
-        beyond = np.flatnonzero(spans.ends > counts[spans.documents])
-        if len(beyond):
-            row = table.column("id")[int(spans.documents[beyond[0]])].as_py()
-            raise RecipeError(
-                f"windows were planned for more tokens than row {row!r} has; give pack and "
-                "order_documents the same `tokenizer` and `column`"
-            )
-        if (part := first_short(spans, counts, self.window_tokens)) is not None:
-            at = int(spans.documents[part])
-            raise RecipeError(
-                f"windows were planned for {spans.ends[part]:,} tokens of row "
-                f"{table.column('id')[at].as_py()!r}, which has {counts[at]:,}: the rest would be "
-                "lost; give pack and order_documents the same `tokenizer` and `column`"
-            )
-        most = int(np.bincount(spans.windows, spans.tokens + 1).max(initial=1)) - 1
-        if most > self.window_tokens:
-            raise RecipeError(
-                f"windows of {most} tokens were planned, but `window_tokens` is "
-                f"{self.window_tokens}; give pack and order_documents the same"
-            )
-        return spans
+        return planned_spans(table, counts, self.window_tokens)

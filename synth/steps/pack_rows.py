@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.algorithms.packing import Windows, filled, shuffled
@@ -29,6 +28,7 @@ from synth.steps.order_documents import POSITION, WINDOWS
 from synth.steps.tasks import Tasks, Value
 from synth.steps.tokens import Tokens, end_of_text, load_tokenizer, tokens_of
 from synth.steps.whole import IS_NEW, by_id, with_facts
+from synth.steps.window_plan import is_planned
 
 if TYPE_CHECKING:
     from synth.steps.pack import Pack
@@ -119,14 +119,6 @@ def _counted(step: Pack, table: Table) -> tuple[Tokens, Table]:
     names = [name for name in ("id", POSITION.name, WINDOWS.name) if name in table.column_names]
     known = table.select(names).append_column(_COUNT, [tokens.counts])
     return tokens, known.replace_schema_metadata(None)
-
-
-def is_planned(table: Table) -> bool:
-    """Whether rows say in which windows they stand."""
-    at = table.schema.get_field_index(WINDOWS.name)
-    if at < 0 or table.schema.field(at).type != WINDOWS.type:
-        return False
-    return bool(table.column(at).null_count < table.num_rows)
 
 
 def _dropped(
@@ -282,36 +274,3 @@ def facts(spans: Spans, counts: Index, size: int) -> dict[str, str]:
     if packed < (tokens := int(counts.sum())):
         found["tokens left out"] = f"{tokens - packed:,} of {tokens:,}"
     return found
-
-
-def planned(table: Table) -> Spans:
-    """The windows that `order_documents` has planned, of documents in the order of the rows."""
-    lists = table.column(WINDOWS.name).combine_chunks()
-    sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    documents = np.repeat(np.arange(table.num_rows), sizes)
-    entries = pc.list_flatten(lists)
-    number, place, start, end = (
-        pc.struct_field(entries, field.name).to_numpy(zero_copy_only=False).astype(np.int64)
-        for field in WINDOWS.type.value_type
-    )
-    order = np.lexsort((place, number))
-    return Spans(number[order], documents[order], start[order], end[order])
-
-
-def first_short(spans: Spans, counts: Index, window_tokens: int) -> int | None:
-    """The first part of a plan that leaves out the rest of its document; None if there is none.
-
-    Parts that end with their window may: so do those of ``knn``; and documents that were cut to the
-    length of a window.
-
-    Args:
-        spans: The windows that were planned.
-        counts: Tokens of each document, shape (documents,).
-        window_tokens: Tokens of a window.
-    """
-    reached = np.zeros(len(counts), np.int64)
-    np.maximum.at(reached, spans.documents, spans.ends)
-    ends_short = (spans.ends == reached[spans.documents]) & (spans.ends < counts[spans.documents])
-    in_between = np.append(spans.windows[1:] == spans.windows[:-1], np.False_)[: len(spans.windows)]
-    short = np.flatnonzero(ends_short & in_between & (spans.ends != window_tokens))
-    return int(short[0]) if len(short) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from synth.runner import Placement
 from synth.runner.asking import Asker, AskJob
 from synth.runner.display import _Line, _progress
 from synth.runner.engines import EnginePool
+from synth.runner.execute import run_source
 from synth.runner.folder import RunFolder
 from synth.runner.machine import Machine
 from synth.runner.meter import Counts, Meter
@@ -35,17 +37,16 @@ class HereMeter:
     """A meter in this process, called as one elsewhere is."""
 
     def __init__(self) -> None:
-        self._meter, self._called = Meter(None, None), ""
+        self._meter = Meter(None, None)
         self.told: list[Counts] = []
 
-    def __getattr__(self, name: str) -> HereMeter:
-        self._called = name
-        return self
+    def __getattr__(self, name: str) -> SimpleNamespace:
+        def remote(*given: Any) -> Answer:
+            if name == "beat":
+                self.told.append(Counts(**given[2]))
+            return Answer(getattr(self._meter, name)(*given))
 
-    def remote(self, *given: Any) -> Answer:
-        if self._called == "beat":
-            self.told.append(Counts(**given[2]))
-        return Answer(getattr(self._meter, self._called)(*given))
+        return SimpleNamespace(remote=remote)
 
 
 def test_rows_of_a_batch_are_counted_as_their_replies_come(tmp_path: Path) -> None:
@@ -75,8 +76,6 @@ def test_rows_of_a_batch_are_counted_as_their_replies_come(tmp_path: Path) -> No
 
 
 async def _asked(machine: Machine, meter: HereMeter) -> None:
-    from synth.runner.execute import run_source
-
     folder = machine.folder
     (source,), (step,) = folder.plan.sources, folder.plan.steps
     run_source(source, machine, None)
