@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -102,6 +103,31 @@ def real_output() -> Iterator[TextIO]:
         yield copy
 
 
+class _Log(io.TextIOWrapper):
+    """A text file that swallows what comes after its end.
+
+    Ray's thread that prints what workers say picks a stream first and writes later: the run may
+    end between the two, and an error there is a traceback on the user's terminal.
+    """
+
+    def write(self, text: str, /) -> int:
+        with self._until_closed():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._until_closed():
+            super().flush()
+
+    @contextlib.contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError:
+            if not self.closed:
+                raise
+
+
 @contextlib.contextmanager
 def chatter_to(path: Path) -> Iterator[None]:
     """Sends what this process, its libraries and Ray's workers print into a file.
@@ -111,7 +137,7 @@ def chatter_to(path: Path) -> Iterator[None]:
     """
     with storage_errors(str(path.parent)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        log = path.open("a", encoding="utf-8", buffering=1)
+        log = _Log(path.open("ab"), encoding="utf-8", line_buffering=True)
     out, err = sys.stdout, sys.stderr
     saved = [os.dup(number) for number in (1, 2)]
     told = logging.StreamHandler(log)

@@ -71,7 +71,8 @@ class OrderDocuments(OneTaskStep):
         search: ``exact``; ``approximate``, which finds at least `recall` of the neighbours;
             ``auto`` is exact up to 200,000 documents.
         recall: Share of the neighbours to find, measured on 200 documents.
-        dedup_cosine: A document whose cosine to one that stays reaches this drops; null is off.
+        dedup_cosine: A document whose cosine to one that stays, in its shard, reaches this drops;
+            null is off.
         keep: Which of near copies stays, as in `minhash_dedup`.
         column: The text whose length decides for ``keep: longest``, whose tokens are counted, and
             whose words are compared.

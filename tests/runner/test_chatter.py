@@ -1,0 +1,27 @@
+"""What libraries and workers print while a run goes on, and after its end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from synth.runner.cluster import chatter_to
+
+
+def test_whoever_still_holds_the_log_of_an_ended_run_may_write(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "run.log"
+    with chatter_to(path):
+        held = sys.stderr
+        print("while it runs")
+        print("while it runs, too", file=held, flush=True)
+    print("too late", file=held, flush=True)
+    assert sys.stderr is not held
+    assert path.read_text(encoding="utf-8").splitlines() == ["while it runs", "while it runs, too"]
+
+
+def test_two_runs_share_one_log(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    for line in ("first", "second"):
+        with chatter_to(path):
+            print(line)
+    assert path.read_text(encoding="utf-8") == "first\nsecond\n"
