@@ -40,7 +40,7 @@ _COLOURS = {
 }
 # Columns that a card shows in places of their own, or that nobody reads.
 _PLACED = ("id", "text", "query", "positives", "negatives", "rejected_negatives", "drop_reason")
-_QUIET = ("provenance", "edits", "source_id", "input_ids", "starts", "ends")
+_QUIET = ("provenance", "edits", "source_id", "input_ids", "starts", "ends", "offsets")
 
 
 def render_ledger(run: Run) -> Table:

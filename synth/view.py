@@ -125,8 +125,8 @@ class Run:
             config: A configuration, as the card names them; the first one when left out.
 
         Raises:
-            SynthError: If the run has not exported yet, or is not on a local filesystem, or has no
-                such configuration.
+            SynthError: If the run has not exported yet, or no row that `datasets` reads, or is not
+                on a local filesystem, or has no such configuration.
         """
         if not self.folder.exists("README.md"):
             raise SynthError(f"run {self.name} has no dataset yet; finish it with `synth run`")
@@ -135,13 +135,19 @@ class Run:
                 f"`datasets` opens a run on local disk only; copy {self.folder.url} there first"
             )
         import datasets
+        from huggingface_hub import metadata_load
 
-        if config is not None:
-            names = datasets.get_dataset_config_names(self.folder.root)
-            if config not in names:
-                raise SynthError(
-                    f"run {self.name} has no configuration {config!r}; it has {', '.join(names)}"
-                )
+        told = metadata_load(self.folder.path("README.md")) or {}
+        names = [one["config_name"] for one in told.get("configs", ())]
+        if not names:
+            raise SynthError(
+                f"run {self.name} has exported no row that `datasets` reads; its ledger, "
+                "`synth view`, says where rows went"
+            )
+        if config is not None and config not in names:
+            raise SynthError(
+                f"run {self.name} has no configuration {config!r}; it has {', '.join(names)}"
+            )
         return datasets.load_dataset(self.folder.root, config)
 
     def why(self, row_id: str) -> Lineage:

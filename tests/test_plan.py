@@ -9,12 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from synth.core import rows
 from synth.core.errors import EngineError, RecipeError, SourceError, SynthError
 from synth.estimate import estimate
+from synth.formats import RowsExport
 from synth.plan import Plan, PlannedStep, kind_of, make_plan
 from synth.recipe import parse_recipe
+from synth.steps.tokens import load_tokenizer
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -492,12 +496,26 @@ def test_a_change_flips_the_step_and_all_that_read_it_and_no_other(folder: Path)
     assert {name for name in before if before[name] != after[name]} == {"docs", "queries"}
 
 
+def write_tokenizer(folder: Path, letters: str) -> None:
+    model = models.WordLevel({one: at for at, one in enumerate(letters)}, unk_token="a")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(model), eos_token="a")
+    tokenizer.save_pretrained(folder)
+
+
+def test_a_tokenizer_that_has_changed_is_loaded_again(folder: Path) -> None:
+    sizes = []
+    for letters in ("abc", "abcd"):
+        write_tokenizer(folder / "tok", letters)
+        sizes.append(len(load_tokenizer(str(folder / "tok"))))
+    assert sizes == [3, 4]
+
+
 def test_a_tokenizers_files_are_part_of_what_made_the_windows(folder: Path) -> None:
     (folder / "tok").mkdir()
     pack = then(kind="pack", tokenizer=str(folder / "tok"), window_tokens=8)
-    (folder / "tok" / "tokenizer.json").write_text("{}")
+    write_tokenizer(folder / "tok", "abc")
     before = planned(folder, lambda d: (pack(d), d.update(export={"format": "rows"})))
-    (folder / "tok" / "tokenizer.json").write_text('{"changed": 1}')
+    write_tokenizer(folder / "tok", "abcd")
     after = planned(folder, lambda d: (pack(d), d.update(export={"format": "rows"})))
     assert before.steps[-1].fingerprint != after.steps[-1].fingerprint
     assert before.steps[0].fingerprint == after.steps[0].fingerprint
@@ -535,6 +553,86 @@ def test_windows_that_are_planned_otherwise_than_packed_are_refused(
 ) -> None:
     with pytest.raises(RecipeError, match=rf"step 3 \(pack\): {told}.*\(step 'order'\)"):
         planned(folder, packed_after(order, **pack))
+
+
+PLANNED = {"window_tokens": 64, "tokenizer": TOKENIZER}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            then(kind="pack", name="again", tokenizer=TOKENIZER, window_tokens=64),
+            "step 4 (again): pack takes documents, and step 'pack' has packed them into windows; "
+            "put it before that step, or say `from: order`",
+        ),
+        (
+            then(kind="order_documents", objective="path"),
+            "step 4 (order_documents): order_documents takes documents, and step 'pack'",
+        ),
+        (
+            then(kind="semantic_dedup"),
+            "step 4 (semantic_dedup) reads column 'embedding_text', which is null in the windows",
+        ),
+        (
+            lambda data: at(3, output="tokens")(data) or of("export", format="documents")(data),
+            "export reads column 'text', which is null in the windows of step 'pack'; say `output",
+        ),
+        (
+            of("export", splits={"train": 0.9, "test": 0.1}),
+            "export: `splits` of the windows of step 'pack': a document that is cut",
+        ),
+        (
+            of("export", columns=["text", "age"]),
+            "export reads column 'age', which is null in the windows of step 'pack'; they hold",
+        ),
+        (
+            lambda data: data["source"]["columns"].update(starts="text"),
+            "step 3 (pack) writes column 'starts' as list<item: int32>, but in 'order' there is "
+            "one of that name, text; give that one another name",
+        ),
+        (
+            lambda data: data["source"]["columns"].update(windows="text"),
+            "step 2 (order) writes column 'windows'",
+        ),
+        (
+            lambda data: data["steps"][1].pop("tokenizer") and at(2, tokens="text")(data),
+            "step 2 (order): tokens: text must hold whole numbers, but in 'embed' it is string",
+        ),
+    ],
+)  # fmt: skip
+def test_what_windows_are_not_for_is_refused(folder: Path, change: Change, told: str) -> None:
+    def changed(data: dict[str, Any]) -> None:
+        packed_after(PLANNED)(data)
+        change(data)
+
+    assert told in refused(folder, changed)
+
+
+def test_rows_of_windows_are_published_without_what_only_documents_have(folder: Path) -> None:
+    spec, _ = planned(folder, packed_after(PLANNED)).exports[0]
+    assert isinstance(spec, RowsExport)
+    assert spec.columns == (
+        "id", "text", "position", "input_ids", "doc_ids", "starts", "ends", "offsets",
+    )  # fmt: skip
+
+
+def test_documents_of_windows_may_be_read_of_a_step_before_them(folder: Path) -> None:
+    def changed(data: dict[str, Any]) -> None:
+        packed_after(PLANNED)(data)
+        data["steps"].append({"kind": "semantic_dedup", "from": "order"})
+        data["export"] = {"format": "rows", "from": "order", "splits": {"train": 9, "test": 1}}
+
+    assert planned(folder, changed).exports[0][1] == "order"
+
+
+def test_a_tokenizer_in_a_folder_is_loaded_before_anything_is_run(folder: Path) -> None:
+    (folder / "tok").mkdir()
+    (folder / "tok" / "vocab.json").write_text('{"a": 0}')
+    pack = then(kind="pack", tokenizer=str(folder / "tok"), window_tokens=8)
+    told = refused(folder, pack, EngineError)
+    assert told.startswith("step 3 (pack): tokenizer: no tokenizer could be loaded from ")
+    assert "tokenizer.json" in told
 
 
 def test_windows_are_packed_as_they_are_planned_or_along_a_path(folder: Path) -> None:

@@ -7,14 +7,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hostile import HOSTILE, hostile_run
-from report_runs import big_run, write_run
+from report_runs import big_run, write_run, write_step
 from typer.testing import CliRunner
 
 from synth.cli import app
 from synth.core.errors import StorageError, SynthError
 from synth.figures import FIGURES, figures
+from synth.html.figure import Bars
 from synth.html.plain import plain
 from synth.quality import Against, quality
 from synth.report import render_report, write_report
@@ -248,3 +250,44 @@ def test_a_run_that_repeats_an_evaluation_set_is_told_so(measured: Run, tmp_path
                 one.name == "overlap")  # fmt: skip
     assert int(found.told.split()[0]) >= 3
     assert {line[1] for line in found.lines[:3]} == {"100.0%"} or len(found.lines) >= 3
+
+
+ORDER_FACTS = {
+    "search": "exact, recall 1.000",
+    "cosine to the document before": "0.412, deciles 0.10 0.20 0.30 0.40 0.50 0.60 0.70 0.80 0.90"
+    "; by id 0.010, deciles -0.10 0.00 0.01 0.02 0.03 0.04 0.05 0.06 0.07",
+    "jumps": "1,203 of 4,000 (30.1%); by id 3,990 of 4,000 (99.8%)",
+    "windows of one topic": "80 of 100 (80.0%)",
+    "shards": "4",
+}
+
+
+def test_an_order_is_drawn_beside_the_order_by_id(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    windows = pa.table(
+        {
+            "id": ["w0", "w1"],
+            "doc_ids": pa.array([["a", "b"], ["c"]], pa.list_(pa.string())),
+            "drop_reason": pa.nulls(2, pa.string()),
+        }
+    )
+    write_step(tmp_path / "01-order", "order", [], kind="order_documents", facts=ORDER_FACTS)
+    write_step(tmp_path / "02-pack", "pack", [windows], kind="pack")
+    cosines, shares, documents = figures(open_run(tmp_path), "windows")
+    assert isinstance(cosines, Bars)
+    assert isinstance(shares, Bars)
+    assert cosines.labels[:2] == ("1 in 10 are below", "1 in 10 are below, by id")
+    assert cosines.series[0].values == (0.1, -0.1, 0.3, 0.01, 0.5, 0.03, 0.7, 0.05, 0.9, 0.07)
+    assert cosines.told == "The mean is 0.412; it would be 0.010 in the order of ids."
+    assert dict(zip(shares.labels, shares.series[0].values, strict=True)) == {
+        "jumps": 30.1, "jumps, by id": 99.8, "windows of one topic": 80.0,
+    }  # fmt: skip
+    assert documents.title == "pack: documents in a window"
+    render_report(open_run(tmp_path))
+
+
+def test_a_step_that_left_no_row_has_a_report(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    write_step(tmp_path / "01-pack", "pack", [], kind="pack")
+    assert figures(open_run(tmp_path), "windows") == []
+    render_report(open_run(tmp_path))

@@ -289,6 +289,9 @@ def test_datasets_opens_a_run_with_two_configs(
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     with pytest.raises(SynthError, match="has no dataset yet"):
         run.dataset()
+    run.folder.write("README.md", b"---\ntags: [synth]\n---\n")
+    with pytest.raises(SynthError, match="has exported no row that `datasets` reads"):
+        run.dataset()
     info = export(run, parse_recipe(RECIPE, "test"))
     run.folder.write("README.md", render_card(info).encode())
     with pytest.raises(SynthError, match=r"no configuration 'queries'; it has .*corpus"):

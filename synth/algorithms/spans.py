@@ -161,6 +161,18 @@ def neighbor_spans(ids: Index, tokens: Index, window_tokens: int, seed: int) -> 
     return Spans(windows, members[stands], np.zeros(len(windows), np.int64), ends)
 
 
+def distinct_tokens(spans: Spans) -> int:
+    """Tokens of documents that stand in windows, each counted once however often it is there."""
+    if not len(spans.windows):
+        return 0
+    order = np.lexsort((spans.starts, spans.documents))
+    documents, starts, ends = (one[order] for one in spans[1:])
+    # Documents one behind the other on one line, so that how far each is covered only rises.
+    line = documents * (int(ends.max()) + 1)
+    covered = np.maximum.accumulate(np.append(0, line + ends))
+    return int(np.maximum(line + ends - np.maximum(line + starts, covered[:-1]), 0).sum())
+
+
 def places(sizes: Index) -> Index:
     """The place of each member in its group, for groups of so many members each."""
     begins = np.cumsum(sizes) - sizes

@@ -22,6 +22,7 @@ from synth.formats import (
     TokensExport,
     TripletExport,
 )
+from synth.steps import Pack
 
 REPOSITORY = "REPOSITORY_OR_FOLDER"
 _NEMO_ADDRESS = "hf://REPOSITORY"
@@ -49,10 +50,10 @@ def loading(run: RunInfo) -> str:
     calls = [f'load_dataset("{REPOSITORY}")'] if names else []
     calls += [f'load_dataset("{REPOSITORY}", "{name}")' for name in names[1:]]
     code = "\n".join(["from datasets import load_dataset", "", *calls])
-    parts = [f"## Load it\n\n{fenced(code, 'python')}"]
+    parts = ["## Load it", fenced(code, "python") if calls else "No configuration has a row."]
     for spec in run.recipe.export:
         if isinstance(spec, TokensExport):
-            parts.append(_token_files(spec))
+            parts.append(_token_files(spec, _window_tokens(spec, run)))
             continue
         found = run.filled.get(spec.configs()[0])
         if found is not None and (told := _with_trainer(spec, found)):
@@ -160,12 +161,30 @@ def _beir(spec: BeirExport, split: str) -> str:
     return f"{told}\n\n{_part(spec, 'BEIR', code, 'python')}"
 
 
-def _token_files(spec: TokensExport) -> str:
+def _window_tokens(spec: TokensExport, run: RunInfo) -> int | None:
+    """Tokens of the windows that an export writes; None where they came from a source."""
+    reads = {record.name: record.reads for record in run.records}
+    steps = dict(run.recipe.named_steps())
+    name = spec.from_ or list(steps)[-1]
+    while (step := steps.get(name)) is not None:
+        if isinstance(step, Pack):
+            return step.window_tokens
+        name = reads.get(name) or ""
+    return None
+
+
+def _token_files(spec: TokensExport, window_tokens: int | None) -> str:
+    # Megatron-LM cuts samples of so many tokens, nanotron of one more.
+    megatron, nanotron = (
+        ("WINDOW_TOKENS", "WINDOW_TOKENS - 1")
+        if window_tokens is None
+        else (str(window_tokens), str(window_tokens - 1))
+    )
     split = next(iter(spec.splits))
     folder = f"FOLDER/data/{spec.name}"
     if spec.trainer == "megatron":
         code = (
-            "torchrun pretrain_gpt.py --seq-length WINDOW_TOKENS \\\n"
+            f"torchrun pretrain_gpt.py --seq-length {megatron} \\\n"
             f"  --data-path {folder}/{split} --tokenizer-type HuggingFaceTokenizer ..."
         )
         return _part(spec, "Megatron-LM", code, "bash")
@@ -175,7 +194,7 @@ def _token_files(spec: TokensExport) -> str:
         "  start_training_step: 1\n"
         "  data:\n"
         "    dataset:\n"
-        f"      dataset_folder: {folder}  # {split}.ds; sequence_length: WINDOW_TOKENS - 1\n"
+        f"      dataset_folder: {folder}  # {split}.ds; sequence_length: {nanotron}\n"
         f"      token_size_in_bytes: {spec.token_bytes}"
     )
     return _part(spec, "nanotron", code, "yaml")

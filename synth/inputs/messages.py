@@ -38,8 +38,9 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"].startswith("union_tag"):
         return _unknown_tag(problem, place, model)
     got = problem.get("input")
-    shown = "" if isinstance(got, dict | list) else f", got {in_line(repr(got))}"
     message = problem["msg"].removeprefix("Value error, ")
+    told = isinstance(got, dict | list) or message.endswith(repr(got))
+    shown = "" if told else f", got {in_line(repr(got))}"
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
     return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}{shown}{_hint(problem)}"

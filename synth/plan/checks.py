@@ -22,7 +22,6 @@ from synth.steps import (
     MarginFilter,
     MineNegatives,
     OrderDocuments,
-    Pack,
     RelabelPositive,
     Score,
     SemanticDedup,
@@ -82,8 +81,29 @@ def check_columns(place: str, needs: Fields, table: str, schema: Schema) -> None
             )
 
 
+def check_adds(place: str, adds: Fields, table: str, schema: Schema) -> None:
+    """Proves that a column that is added, or filled again, replaces none of another type.
+
+    Raises:
+        RecipeError: If it does.
+    """
+    for field in adds:
+        at = schema.get_field_index(field.name)
+        if at < 0:
+            continue
+        found = schema.field(at).type
+        if not (pa.types.is_null(found) or rows.same_type(field.type, found)):
+            raise RecipeError(
+                f"{place} writes column {field.name!r} as {_type(field.type)}, but in {table!r} "
+                f"there is one of that name, {_type(found)}; give that one another name, or leave "
+                "it out, in the `columns` of its source"
+            )
+
+
 # What to do where embeddings are wanted.
-_HOW_TO_EMBED = "; an `embed` step makes embeddings, or a source brings them as lists of floats"
+_HOW_TO_EMBED = (
+    "; an `embed` step makes embeddings, or a source brings them as lists of floats (1.0, not 1)"
+)
 
 
 def _type(kind: pa.DataType) -> str:
@@ -112,7 +132,7 @@ def check_scored(place: str, lists: Sequence[str], reads: str, tables: Tables) -
     Raises:
         RecipeError: If nothing does: rows with such entries would drop.
     """
-    for table in _steps_back(reads, tables):
+    for table in steps_back(reads, tables):
         if _scores(table):
             return
         if made := [name for name in lists if name in _unscored(table)]:
@@ -122,7 +142,7 @@ def check_scored(place: str, lists: Sequence[str], reads: str, tables: Tables) -
             )
 
 
-def _steps_back(reads: str, tables: Tables) -> Iterator[PlannedStep]:
+def steps_back(reads: str, tables: Tables) -> Iterator[PlannedStep]:
     """The steps from one on back to the source that its rows come from."""
     table = tables[reads]
     while isinstance(table, PlannedStep):
@@ -145,19 +165,6 @@ def _unscored(table: PlannedStep) -> tuple[str, ...]:
         scoring = any(isinstance(one, Dense) for one in table.step.retrievers)
         return () if scoring else ("negatives",)
     return ()
-
-
-def check_windows(place: str, step: Pack, reads: str, tables: Tables) -> None:
-    """Proves that a step fills the windows that an earlier one plans.
-
-    Raises:
-        RecipeError: If it cannot.
-    """
-    for table in _steps_back(reads, tables):
-        if isinstance(table.step, OrderDocuments):
-            if problem := step.problem_with(table.step):
-                raise RecipeError(f"{place}: {problem} (step {table.name!r})")
-            return
 
 
 def check_keep(place: str, step: AnyStep, reads: str, schema: Schema) -> None:
@@ -192,7 +199,7 @@ def check_against(place: str, step: AnyStep, reads: str, tables: Tables) -> None
     if step.against is None or not set(ours) & set(theirs):
         return
     came_from = reads
-    for table in _steps_back(reads, tables):
+    for table in steps_back(reads, tables):
         if came_from == step.against or table.makes_rows:
             break
         came_from = table.reads

@@ -21,6 +21,7 @@ from synth.inputs.readers import content_mark
 from synth.inputs.tables import planned_schema
 from synth.plan.checks import (
     Tables,
+    check_adds,
     check_against,
     check_columns,
     check_json,
@@ -28,15 +29,23 @@ from synth.plan.checks import (
     check_prompt,
     check_scored,
     check_table,
-    check_windows,
     needs_scores,
 )
 from synth.plan.models import Models
 from synth.plan.planned import Ingredients, Plan, PlannedSource, PlannedStep
+from synth.plan.window_checks import (
+    check_documents,
+    check_left,
+    check_one_split,
+    check_plan,
+    check_tokens,
+    null_in_windows,
+)
 from synth.recipe import EXPORT, SOURCE, Recipe
-from synth.steps import AnyStep, DropListed, Generate, Pack
+from synth.steps import AnyStep, DropListed, Generate, OrderDocuments, Pack
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
+from synth.steps.tokens import end_of_text, load_tokenizer
 
 # Settings that change no row: how a step is called, and when it gives up.
 _NO_INGREDIENTS = frozenset({"name", "from_", "max_error_rate"})
@@ -68,7 +77,9 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         check_keep(place, step, reads, tables[reads].schema)
         check_against(place, step, reads, tables)
         if isinstance(step, Pack):
-            check_windows(place, step, reads, tables)
+            check_plan(place, step, reads, tables)
+        if isinstance(step, OrderDocuments):
+            check_tokens(place, step, reads, tables[reads].schema)
         steps.append(planned)
         tables[name] = planned
         before = name
@@ -147,13 +158,16 @@ def _step(
             models.spec(place, step.model, get_args(kinds), what)
             ingredients |= models.ingredients(step.model)
         if (tokenizer := getattr(step, "tokenizer", None)) is not None:
-            ingredients["tokenizer"] = _tokenizer(place, tokenizer)
+            ingredients["tokenizer"] = _tokenizer(place, tokenizer, joins=isinstance(step, Pack))
         if isinstance(step, DropListed):
             # What is in the file counts, and not where it is.
             del ingredients[f"{name}.path"]
             step, ingredients["drop list"] = _holding(place, step, source, models)
         needs, adds = step.needs(), step.adds()
     check_columns(place, needs, reads, source.schema)
+    check_documents(place, step, reads, tables)
+    check_left(place, needs, reads, tables)
+    check_adds(place, adds, reads, source.schema)
     for table, fields in step.second_tables().items() if hasattr(step, "second_tables") else ():
         check_table(place, _key_of(step, table), table, tables, models.recipe)
         check_columns(place, fields, table, tables[table].schema)
@@ -168,16 +182,24 @@ def _key_of(step: AnyStep, table: str) -> str:
     return next(key for key, value in dumped.items() if value == table)
 
 
-def _tokenizer(place: str, model: str) -> str:
-    """What pins a tokenizer.
+def _tokenizer(place: str, model: str, *, joins: bool) -> str:
+    """What pins a tokenizer; one in a folder is loaded.
+
+    Args:
+        place: The step, for messages.
+        model: The tokenizer.
+        joins: Whether its end-of-text token joins documents.
 
     Raises:
-        EngineError: If there is none.
+        EngineError: If there is none, or it cannot be loaded or has no such token.
     """
     try:
-        return weights_of(model, None)
+        pinned = weights_of(model, None)
+        if pinned.startswith("files:"):
+            (end_of_text if joins else load_tokenizer)(model)
     except EngineError as error:
         raise EngineError(f"{place}: tokenizer: {error}") from error
+    return pinned
 
 
 def _holding(
@@ -212,6 +234,8 @@ def _export(spec: ExportSpec, last: str, tables: Tables, recipe: Recipe) -> tupl
     check_table(place, "from", reads, tables, recipe)
     schema = tables[reads].schema
     check_columns(place, spec.needs(), reads, schema)
+    check_left(place, spec.needs(), reads, tables)
+    check_one_split(place, spec, reads, tables)
     check_scored(place, spec.needs_scores(), reads, tables)
     for table, fields in spec.second_tables().items():
         check_table(place, "corpus", table, tables, recipe)
@@ -223,4 +247,8 @@ def _export(spec: ExportSpec, last: str, tables: Tables, recipe: Recipe) -> tupl
         )
     if spec.files == "jsonl" and isinstance(spec, RowsExport | DocumentsExport):
         check_json(place, spec.published(schema.names), schema)
-    return spec.completed(recipe.name), reads
+    spec = spec.completed(recipe.name)
+    if isinstance(spec, RowsExport) and (null := null_in_windows(reads, tables)):
+        left = tuple(name for name in spec.published(schema.names) if name not in null)
+        spec = spec.model_copy(update={"columns": left})
+    return spec, reads

@@ -15,7 +15,7 @@ from synth.manifest import StepRecord
 from synth.plan import PlannedSource, PlannedStep
 from synth.runner.asked import encoded, encoded_here, generated, generated_here
 from synth.runner.machine import PART_ROWS, Machine
-from synth.runner.raised import our_errors
+from synth.runner.raised import in_step, our_errors
 from synth.runner.work import (
     Entry,
     Target,
@@ -94,27 +94,29 @@ def run_maps(steps: Sequence[PlannedStep], machine: Machine) -> list[StepRecord]
 def run_step(step: PlannedStep, machine: Machine) -> StepRecord:
     """Runs one step that is no map step."""
     started = time.monotonic()
-    folder = machine.folder
-    rows_in = folder.rows_out(folder.plan.table(step.reads))
-    entries: list[Entry] = []
-    if rows_in:
-        small = rows_in <= machine.placement.in_process_rows
-        match step.step:
-            case Generate() if small:
-                entries = generated_here(step, rows_in, machine)
-            case Generate():
-                entries = _written(step, generated(step, rows_in, machine), machine)
-            case EncodeStep() if small:
-                entries = encoded_here(step, step.step, machine)
-            case EncodeStep():
-                entries = _written(step, encoded(step, step.step, machine), machine)
-            case CorpusStep() if small and _fits(step.step, machine):
-                entries = _whole_here(step, step.step, machine)
-            case CorpusStep():
-                entries = _written(step, _applied(step, step.step, machine), machine, count=True)
-            case _:
-                raise TypeError(f"{step.name} is a map step")
-    return folder.finish(step, entries, rows_in, time.monotonic() - started)
+    rows_in = machine.folder.rows_out(machine.folder.plan.table(step.reads))
+    with in_step(step.name):
+        entries = _entries(step, rows_in, machine) if rows_in else []
+    return machine.folder.finish(step, entries, rows_in, time.monotonic() - started)
+
+
+def _entries(step: PlannedStep, rows_in: int, machine: Machine) -> list[Entry]:
+    small = rows_in <= machine.placement.in_process_rows
+    match step.step:
+        case Generate() if small:
+            return generated_here(step, rows_in, machine)
+        case Generate():
+            return _written(step, generated(step, rows_in, machine), machine)
+        case EncodeStep() if small:
+            return encoded_here(step, step.step, machine)
+        case EncodeStep():
+            return _written(step, encoded(step, step.step, machine), machine)
+        case CorpusStep() if small and _fits(step.step, machine):
+            return _whole_here(step, step.step, machine)
+        case CorpusStep():
+            return _written(step, _applied(step, step.step, machine), machine, count=True)
+        case _:
+            raise TypeError(f"{step.name} is a map step")
 
 
 def _written(

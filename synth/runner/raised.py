@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ray.exceptions import RayError, RayTaskError
 
 from synth.core import errors
-from synth.core.errors import EngineError, SynthError
+from synth.core.errors import EngineError, RecipeError, SourceError, SynthError
 
 # One line of a traceback; our messages are single sentences.
 _OURS = re.compile(r"^synth\.core\.errors\.(?P<kind>\w+): (?P<message>.+)$", re.MULTILINE)
@@ -28,6 +28,15 @@ def our_errors() -> Iterator[None]:
             told = _RAISED.findall(str(error)) or str(error).strip().splitlines()
             raise EngineError(f"Ray gave up on this step: {told[-1]}") from error
         raise
+
+
+@contextlib.contextmanager
+def in_step(name: str) -> Iterator[None]:
+    """Says in which step a recipe, a row or a model was found wanting."""
+    try:
+        yield
+    except (RecipeError, SourceError, EngineError) as error:
+        raise type(error)(f"step {name!r}: {error}") from error
 
 
 def _raise_ours(error: BaseException) -> None:

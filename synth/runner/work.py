@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import ray
 from ray.exceptions import ActorDiedError
@@ -27,6 +28,7 @@ from synth.inputs.files import Folder, storage_errors
 from synth.manifest import Part, Usage
 from synth.runner.engines import obituary
 from synth.runner.meter import MeterHandle
+from synth.runner.raised import in_step
 from synth.runner.tally import split_tally
 from synth.steps.whole import facts_of
 
@@ -113,17 +115,20 @@ def write_part(batch: Table, target: Target) -> Entry:
     table = rows.conform(table, target.schema)
     reasons = table.column("drop_reason").combine_chunks().value_counts().to_pylist()
     dropped = {one["values"]: one["counts"] for one in reasons if one["values"] is not None}
-    first = 0
-    if "position" in table.column_names and table.num_rows:
-        first = min(
-            (at for at in table.column("position").to_pylist() if at is not None), default=0
-        )
     part = None
     if table.num_rows:
         name = f"part-{uuid.uuid4().hex}.parquet"
         write_parquet(table, target.folder, name)
         part = Part(file=name, rows=table.num_rows, live=table.num_rows - sum(dropped.values()))
-    return Entry(target.step, part, first, made, replaced, dropped, usage, facts)
+    return Entry(target.step, part, _first(table), made, replaced, dropped, usage, facts)
+
+
+def _first(table: Table) -> int:
+    """The place of the first row among those of all parts, where steps have put rows in order."""
+    at = table.schema.get_field_index("position")
+    if at < 0 or not pa.types.is_integer(table.schema.field(at).type):
+        return 0
+    return pc.min(table.column(at)).as_py() or 0
 
 
 def write_parquet(table: Table, folder: Folder, name: str) -> None:
@@ -142,7 +147,8 @@ def apply_maps(batch: Table, steps: Sequence[tuple[MapStep, Target]], meter: Met
     entries = []
     for step, target in steps:
         came = batch.num_rows
-        done = step.apply(batch) if came else batch
+        with in_step(target.step):
+            done = step.apply(batch) if came else batch
         if came:
             entries.append(write_part(done, target))
             batch = rows.live(rows.conform(done, target.schema))

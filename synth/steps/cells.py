@@ -15,6 +15,8 @@ from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.rows import Table
 from synth.steps.made import first_text
 
+# What to do with a row that is no good.
+LEAVE_OUT = ", or leave the row out by a step `drop_listed` before this one"
 # A candidate or an entry of `positives` or `negatives`.
 Entry = dict[str, Any]
 
@@ -61,10 +63,10 @@ def _check_sizes(batch: Table, column: str) -> None:
     other = sizes != most
     if other.any():
         at = int(np.argmax(other))
+        who = "most have" if 2 * other.sum() < len(sizes) else "others have"
         raise EngineError(
             f"row {batch.column('id')[at].as_py()!r} has a vector of {sizes[at]} numbers in "
-            f"`{column}`, where most have {most}; embed the whole column with one model, or filter "
-            "the row out"
+            f"`{column}`, where {who} {most}; embed the whole column with one model{LEAVE_OUT}"
         )
 
 
@@ -87,7 +89,7 @@ def check_ids(batch: Table) -> None:
 def _unusable(batch: Table, column: str, at: int) -> EngineError:
     return EngineError(
         f"row {batch.column('id')[at].as_py()!r} has no usable vector in `{column}`: it is null, "
-        "zero or not finite; embed the column again, or filter the row out"
+        f"zero or not finite; embed the column again{LEAVE_OUT}"
     )
 
 

@@ -62,6 +62,12 @@ class OrderDocuments(OneTaskStep):
     repeats another one drops as ``semantic_copy``, one without tokens as ``no_text``, and by
     a column of `tokens` that is 0 or null as ``no_tokens``.
 
+    The ledger tells, for this order and (of one shard) for that by id: the cosine of each document
+    and the one before it; jumps, which are documents that are none of the `neighbors` of the one
+    before them; of windows of `window_tokens` the mean cosine of two documents and that of each
+    document to the nearest before it, both weighted by tokens; and how many windows of two
+    documents or more are of one `source`.
+
     Attributes:
         objective: What the order is made for.
         method: How ``path`` goes: ``greedy_edge`` takes the most similar pairs first and joins what

@@ -20,13 +20,16 @@ from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.steps import cells
-from synth.steps.copies import DUPLICATE_OF, named, present_texts, visits
+from synth.steps.copies import DUPLICATE_OF, is_number, named, present_texts, visits
 from synth.steps.entry_lists import listed
 from synth.steps.order_documents import POSITION, WINDOWS, OrderDocuments
 from synth.steps.semantic_dedup import DUPLICATE_COSINE
 from synth.steps.tokens import token_counts
 
 Index = NDArray[np.int64]
+
+# Places in documents are numbers of 32 bits.
+_MOST_TOKENS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +124,20 @@ def _tokens(step: OrderDocuments, table: Table, texts: pa.Array) -> Index | None
     if step.tokens is None:
         return None
     column = table.column(step.tokens)
-    if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
+    if not is_number(column.type):
         raise RecipeError(f"tokens: {step.tokens} must hold whole numbers, not {column.type}")
-    counts = np.asarray(pc.fill_null(column.cast(pa.int64()), 0).to_numpy(), np.int64)
-    if (counts < 0).any():
-        at = int(np.argmax(counts < 0))
+    # Nulls make floats of whole numbers in pandas, and are not a number there.
+    given = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    found = np.nan_to_num(given, nan=0.0)
+    wrong = (found < 0) | (found != np.floor(found)) | (found > _MOST_TOKENS)
+    if wrong.any():
+        at = int(np.argmax(wrong))
         raise RecipeError(
-            f"row {table.column('id')[at].as_py()!r} has {counts[at]} in `tokens: {step.tokens}`; "
-            "a number of tokens is 0 or more"
+            f"row {table.column('id')[at].as_py()!r} has {column[at].as_py()} in "
+            f"`tokens: {step.tokens}`; a number of tokens is whole, 0 or more and at most "
+            f"{_MOST_TOKENS:,}"
         )
+    counts: Index = found.astype(np.int64)
     return counts
 
 
@@ -210,36 +218,45 @@ def facts(step: OrderDocuments, told: Sequence[Told]) -> dict[str, str]:
     """What the ledger says of an order made in one or more shards."""
     after = reduce(add, (one.after for one in told))
     # Shards are not cut by id: only where there is one, there is an order by id to compare with.
-    before = told[0].before if len(told) == 1 else None
+    compared = [after, told[0].before] if len(told) == 1 else [after]
     found = {
         "search": f"{told[0].searched}, recall {min(one.recall for one in told):.3f}",
-        "cosine to the document before": _spread(
-            after.adjacent, before.adjacent if before else None
-        ),
-        "jumps": f"{after.jumps:,} of {max(0, after.documents - 1):,}",
+        "cosine to the document before": _spread(*(one.adjacent for one in compared)),
+        "jumps": _share(*((one.jumps, one.documents - 1) for one in compared)),
     }
     if len(told) > 1:
         found["shards"] = f"{len(told):,}"
+        if step.dedup_cosine is not None:
+            found["near copies"] = (
+                "looked for in each shard; `semantic_dedup` before this step finds those between"
+            )
     if after.windows:
+        found["windows"] = f"{after.windows:,} of {step.window_tokens:,} tokens at most"
         found["documents in a window"] = f"{after.parts / after.windows:.1f}"
-        found["cosine within windows"] = _spread(after.within, before.within if before else None)
+        found["cosine within windows"] = _spread(*(one.within for one in compared))
         found["cosine to the nearest before it in a window"] = _spread(
-            after.nearest, before.nearest if before else None
+            *(one.nearest for one in compared)
         )
+    if step.words_count:
+        found["cosines"] = f"of `{step.vector}` alone; the order counts words too"
     if after.several and step.source is not None:
-        shown = f"{after.one_source / after.several:.1%}"
-        if before is not None and before.several:
-            shown += f", by id {before.one_source / before.several:.1%}"
-        found[f"windows of one {step.source}"] = shown
+        found[f"windows of one {step.source}"] = _share(
+            *((one.one_source, one.several) for one in compared)
+        )
     return {name: shown for name, shown in found.items() if shown}
 
 
-def _spread(after: Spread, before: Spread | None) -> str:
-    """The mean and deciles; nothing where there is no pair to compare."""
-    if not after.weights.any():
-        return ""
-    deciles = " ".join(f"{after.quantile(tenth / 10):.2f}" for tenth in range(1, 10))
-    shown = f"{after.mean:.3f}, deciles {deciles}"
-    if before is None or not before.weights.any():
-        return shown
-    return f"{shown}; by id {before.mean:.3f}"
+def _share(*counts: tuple[int, int]) -> str:
+    """How many of how many, after and before; nothing where there are none."""
+    told = [f"{number:,} of {of:,} ({number / of:.1%})" for number, of in counts if of > 0]
+    return "; by id ".join(told) if len(told) == len(counts) else ""
+
+
+def _spread(*spreads: Spread) -> str:
+    """The mean and deciles, after and before; nothing where there is no pair to compare."""
+    told = []
+    for one in spreads:
+        if one.weights.any():
+            deciles = " ".join(f"{one.quantile(tenth / 10):.2f}" for tenth in range(1, 10))
+            told.append(f"{one.mean:.3f}, deciles {deciles}")
+    return "; by id ".join(told) if len(told) == len(spreads) else ""

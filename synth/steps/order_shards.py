@@ -89,7 +89,7 @@ def _check_sizes(step: OrderDocuments, sizes: Sequence[int]) -> None:
     if len(found) > 1:
         raise EngineError(
             f"rows have vectors of {found[0]} numbers in `{step.vector}`, others of {found[-1]}; "
-            "embed the whole column with one model, or filter rows out"
+            "embed the whole column with one model"
         )
 
 

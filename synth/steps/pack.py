@@ -84,7 +84,8 @@ class Pack(OneTaskStep):
         """The window's text, tokens and place, and where in it each document starts and ends.
 
         A document's tokens are ``input_ids[start:end]``, with the `starts` and `ends` at its place
-        in `doc_ids`.
+        in `doc_ids`; `offsets` has how many tokens of the document stand before these, in other
+        windows.
         """
         ids = () if self.output == "text" else (pa.field("input_ids", _NUMBERS),)
         return (
@@ -93,6 +94,7 @@ class Pack(OneTaskStep):
             pa.field("doc_ids", pa.list_(pa.string())),
             pa.field("starts", _NUMBERS),
             pa.field("ends", _NUMBERS),
+            pa.field("offsets", _NUMBERS),
             POSITION,
         )
 

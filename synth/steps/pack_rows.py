@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synth.algorithms.packing import Windows, filled, shuffled
-from synth.algorithms.spans import Spans
+from synth.algorithms.spans import Spans, distinct_tokens
 from synth.core import rows
 from synth.core.ids import content_id
 from synth.core.rows import Schema, Table
@@ -28,7 +28,7 @@ from synth.steps.order_documents import POSITION, WINDOWS
 from synth.steps.tasks import Tasks, Value
 from synth.steps.tokens import Tokens, end_of_text, load_tokenizer, tokens_of
 from synth.steps.whole import IS_NEW, by_id, with_facts
-from synth.steps.window_plan import is_planned
+from synth.steps.window_plan import is_planned, missing
 
 if TYPE_CHECKING:
     from synth.steps.pack import Pack
@@ -101,7 +101,10 @@ def packed_blocks(step: Pack, blocks: Sequence[Value], tasks: Tasks) -> list[Val
     stands = np.zeros(len(row), np.bool_)
     stands[row[spans.documents]] = True
     left_out = "not_planned" if is_planned(table) else "too_long"
-    plan = _Plan(table, spans, bounds, facts(spans, counts, step.window_tokens))
+    shown = facts(spans, counts, step.window_tokens)
+    if is_planned(table) and (lost := missing(table)):
+        shown["planned documents that are missing"] = f"{lost:,} or more: a step has dropped them"
+    plan = _Plan(table, spans, bounds, shown)
     dropped = [
         tasks.run(_dropped, step, block, one[1], stands[begin:end], left_out, plan.facts)
         for block, one, (begin, end) in zip(
@@ -221,6 +224,7 @@ def _rows(
         "doc_ids": listed(chunk.ids.cast(pa.string()), counts, _DOC_IDS),
         "starts": listed(pa.array(windows.starts, pa.int32()), counts, _NUMBERS),
         "ends": listed(pa.array(ends, pa.int32()), counts, _NUMBERS),
+        "offsets": listed(pa.array(chunk.offsets, pa.int32()), counts, _NUMBERS),
         POSITION.name: pa.array(np.arange(chunk.first, chunk.first + count)),
         IS_NEW.name: pa.array(np.ones(count, np.bool_)),
     }
@@ -271,6 +275,9 @@ def facts(spans: Spans, counts: Index, size: int) -> dict[str, str]:
         "documents in a window": f"{len(spans.windows) / windows:.1f}",
         "documents in several windows": f"{int((parts > 1).sum()):,} of {int((parts > 0).sum()):,}",
     }
-    if packed < (tokens := int(counts.sum())):
-        found["tokens left out"] = f"{tokens - packed:,} of {tokens:,}"
+    once, tokens = distinct_tokens(spans), int(counts.sum())
+    if once < packed:
+        found["tokens repeated"] = f"{packed - once:,} of {packed:,}"
+    if once < tokens:
+        found["tokens left out"] = f"{tokens - once:,} of {tokens:,}"
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,16 +73,29 @@ def _blocks(name: str, texts: pa.Array) -> Iterator[Tokens]:
         yield Tokens(np.concatenate([np.zeros(0, np.int32), *parts]), counts)
 
 
-@functools.cache
 def load_tokenizer(name: str) -> Any:  # noqa: ANN401  (transformers has no types)
     """The tokenizer of a model, loaded once in each process (some 10 s from a GGUF file).
 
     Args:
-        name: ``bundled/...``, a Hub id or a path.
+        name: ``bundled/...``, a Hub id or a path; files that have changed are loaded again.
 
     Raises:
         EngineError: If it cannot be loaded.
     """
+    return _loaded(name, _files(name))
+
+
+def _files(name: str) -> tuple[tuple[str, int, int], ...]:
+    """What tells the files of a folder from other versions of them; nothing where it is none."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return ()
+    found = [(path.name, path.stat()) for path in folder.iterdir() if path.is_file()]
+    return tuple(sorted((file, told.st_mtime_ns, told.st_size) for file, told in found))
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(name: str, files: tuple[tuple[str, int, int], ...]) -> Any:  # noqa: ANN401, ARG001  (a key)
     from transformers import AutoTokenizer
 
     folder = bundled_folder(name) if name in BUNDLED else None
@@ -92,7 +106,8 @@ def load_tokenizer(name: str) -> Any:  # noqa: ANN401  (transformers has no type
         )
     except (OSError, ValueError) as error:
         raise EngineError(
-            f"no tokenizer could be loaded from {name!r}: {in_one_line(error)}"
+            f"no tokenizer could be loaded from {name!r}; a folder needs the tokenizer.json that "
+            f"`tokenizer.save_pretrained` writes ({in_one_line(error)})"
         ) from error
     return tokenizer
 

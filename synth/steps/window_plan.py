@@ -9,7 +9,7 @@ from synth.algorithms.kernel import Index
 from synth.algorithms.spans import Spans
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
-from synth.steps.order_documents import WINDOWS
+from synth.steps.order_documents import POSITION, WINDOWS
 
 
 def is_planned(table: Table) -> bool:
@@ -18,6 +18,14 @@ def is_planned(table: Table) -> bool:
     if at < 0 or table.schema.field(at).type != WINDOWS.type:
         return False
     return bool(table.column(at).null_count < table.num_rows)
+
+
+def missing(table: Table) -> int:
+    """Documents of a plan that are not among its rows, but for those behind the last that is."""
+    places = table.column(POSITION.name) if POSITION.name in table.column_names else None
+    if places is None or not places.null_count < len(places):
+        return 0
+    return int(pc.max(places).as_py()) + 1 - int(pc.count(places).as_py())
 
 
 def planned_spans(table: Table, counts: Index, window_tokens: int) -> Spans:

@@ -12,9 +12,10 @@ def test_whoever_still_holds_the_log_of_an_ended_run_may_write(tmp_path: Path) -
     path = tmp_path / "logs" / "run.log"
     with chatter_to(path):
         held = sys.stderr
-        print("while it runs")
-        print("while it runs, too", file=held, flush=True)
-    print("too late", file=held, flush=True)
+        sys.stdout.write("while it runs\n")
+        held.write("while it runs, too\n")
+    held.write("too late\n")
+    held.flush()
     assert sys.stderr is not held
     assert path.read_text(encoding="utf-8").splitlines() == ["while it runs", "while it runs, too"]
 
@@ -23,5 +24,5 @@ def test_two_runs_share_one_log(tmp_path: Path) -> None:
     path = tmp_path / "run.log"
     for line in ("first", "second"):
         with chatter_to(path):
-            print(line)
+            sys.stdout.write(f"{line}\n")
     assert path.read_text(encoding="utf-8") == "first\nsecond\n"

@@ -130,12 +130,20 @@ def windows_of(table: Table) -> list[dict[str, Any]]:
 
 
 def joined(table: Table) -> dict[str, list[int]]:
-    """The tokens of each document, put together from all windows."""
-    found: dict[str, list[int]] = {}
+    """The tokens of each document, put together from all windows by the places of its parts."""
+    found: dict[str, dict[int, list[int]]] = {}
     for row in windows_of(table):
-        for name, start, end in zip(row["doc_ids"], row["starts"], row["ends"], strict=True):
-            found.setdefault(name, []).extend(row["input_ids"][start:end])
-    return found
+        parts = (row["doc_ids"], row["starts"], row["ends"], row["offsets"])
+        for name, start, end, offset in zip(*parts, strict=True):
+            own = found.setdefault(name, {})
+            assert offset not in own
+            own[offset] = row["input_ids"][start:end]
+    whole: dict[str, list[int]] = {name: [] for name in found}
+    for name, parts in found.items():
+        for offset in sorted(parts):
+            assert offset == len(whole[name])
+            whole[name] += parts[offset]
+    return whole
 
 
 @settings(max_examples=30)
@@ -304,9 +312,21 @@ def test_windows_are_filled_as_they_were_ordered(
     ordered = in_order(order, documents(*texts, embedding_text=vectors))
     live = rows.live(ordered)
     own = overflow if objective == "path" else None
-    out = in_order(asked(letters, 30, overflow=own), live)
+    out = in_order(asked(letters, 30, overflow=own, shuffle=True), live)
     assert all(len(row["input_ids"]) <= 30 for row in windows_of(out))
     if objective == "knn":
+        told = facts_of(out)
+        distinct = {
+            (name, offset + at)
+            for row in windows_of(out)
+            for name, offset, start, end in zip(
+                *(row[key] for key in ("doc_ids", "offsets", "starts", "ends")), strict=True
+            )
+            for at in range(end - start)
+        }
+        tokens = sum(map(len, live["text"].to_pylist()))
+        assert told["tokens left out"] == f"{tokens - len(distinct):,} of {tokens:,}"
+        assert "tokens repeated" in told
         return
     codes = {letter: number for number, letter in enumerate("abcdefgh", 2)}
     expected = {f"d{at}": [codes[one] for one in text] for at, text in enumerate(texts)}
@@ -314,22 +334,17 @@ def test_windows_are_filled_as_they_were_ordered(
         expected = {name: tokens[:30] for name, tokens in expected.items()}
     if overflow == "drop":
         expected = {name: tokens for name, tokens in expected.items() if len(tokens) <= 30}
-    found: dict[str, dict[int, list[int]]] = {}
-    starts = {
-        (part["number"], row["id"]): part["start"]
-        for row in live.to_pylist()
-        for part in row.get("windows") or []
-    }
-    for number, row in enumerate(windows_of(out)):
-        for at, name in enumerate(row["doc_ids"]):
-            tokens = row["input_ids"][row["starts"][at] : row["ends"][at]]
-            start = starts.get((number, name), number)
-            found.setdefault(name, {})[start] = tokens
-    whole = {
-        name: [token for start in sorted(parts) for token in parts[start]]
-        for name, parts in found.items()
-    }
-    assert whole == expected
+    assert joined(out) == expected
+
+
+def test_documents_that_a_plan_had_and_a_step_dropped_are_told(letters: str) -> None:
+    vectors = rows.vector_column(np.eye(6, dtype=np.float32))
+    order = OrderDocuments(window_tokens=8, tokenizer=letters, dedup_cosine=None)
+    live = rows.live(in_order(order, documents(*"abcdef", embedding_text=vectors)))
+    key = "planned documents that are missing"
+    assert key not in facts_of(in_order(asked(letters, 8, overflow=None), live))
+    some = in_order(asked(letters, 8, overflow=None), live.take(pa.array([0, 2, 3, 5])))
+    assert facts_of(some)[key].startswith("2 ")
 
 
 def test_a_bundled_model_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -1,0 +1,118 @@
+"""What must hold of documents that are ordered and packed into windows, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synth.core import rows
+from synth.core.errors import RecipeError
+from synth.core.rows import Schema
+from synth.core.step import Fields
+from synth.formats import ExportSpec
+from synth.plan.checks import Tables, steps_back
+from synth.plan.planned import PlannedStep
+from synth.steps import AnyStep, OrderDocuments, Pack
+from synth.steps.copies import is_number
+
+
+def check_plan(place: str, step: Pack, reads: str, tables: Tables) -> None:
+    """Proves that a step fills the windows that an earlier one plans.
+
+    Raises:
+        RecipeError: If it cannot.
+    """
+    for table in steps_back(reads, tables):
+        if isinstance(table.step, OrderDocuments):
+            if problem := step.problem_with(table.step):
+                raise RecipeError(f"{place}: {problem} (step {table.name!r})")
+            return
+
+
+def check_tokens(place: str, step: OrderDocuments, reads: str, schema: Schema) -> None:
+    """Proves that the column that says how many tokens documents have holds numbers.
+
+    Raises:
+        RecipeError: If it does not.
+    """
+    if step.tokens is None:
+        return
+    kind = schema.field(step.tokens).type
+    if not is_number(kind):
+        raise RecipeError(
+            f"{place}: tokens: {step.tokens} must hold whole numbers, but in {reads!r} it is "
+            f"{kind}; `tokenizer` counts the tokens of a text"
+        )
+
+
+def check_documents(place: str, step: AnyStep, reads: str, tables: Tables) -> None:
+    """Proves that windows are neither ordered nor packed again.
+
+    Raises:
+        RecipeError: If they are.
+    """
+    if not isinstance(step, OrderDocuments | Pack):
+        return
+    for packed in _packs(reads, tables):
+        raise RecipeError(
+            f"{place}: {step.kind} takes documents, and step {packed.name!r} has packed them into "
+            f"windows; put it before that step, or say `from: {packed.reads}`"
+        )
+
+
+def check_left(place: str, needs: Fields, reads: str, tables: Tables) -> None:
+    """Proves that what is read of windows is more than null.
+
+    Raises:
+        RecipeError: If it is what only documents have.
+    """
+    lost = null_in_windows(reads, tables)
+    column = next((field.name for field in needs if field.name in lost), None)
+    if column is None:
+        return
+    packed = next(_packs(reads, tables))
+    raise RecipeError(
+        f"{place} reads column {column!r}, which is null in the windows of step {packed.name!r}; "
+        f"{_way_out(column, packed)}"
+    )
+
+
+def null_in_windows(reads: str, tables: Tables) -> set[str]:
+    """The columns that only documents have, if a step has packed them into windows."""
+    filled = {rows.ID.name, rows.DROP_REASON.name}
+    for table in steps_back(reads, tables):
+        filled |= {field.name for field in _adds(table)}
+        if isinstance(table.step, Pack):
+            if table.step.output == "tokens":
+                filled.discard(table.step.column)
+            return set(tables[reads].schema.names) - filled
+    return set()
+
+
+def check_one_split(place: str, spec: ExportSpec, reads: str, tables: Tables) -> None:
+    """Proves that no document is in two splits, as one that is cut between two windows would be.
+
+    Raises:
+        RecipeError: If it may be.
+    """
+    if len(spec.splits) == 1:
+        return
+    for packed in _packs(reads, tables):
+        raise RecipeError(
+            f"{place}: `splits` of the windows of step {packed.name!r}: a document that is cut "
+            "between two windows would be in two splits; say `splits: {train: 1.0}`, and pack the "
+            "documents of another split by a recipe of their own"
+        )
+
+
+def _packs(reads: str, tables: Tables) -> Iterator[PlannedStep]:
+    return (table for table in steps_back(reads, tables) if isinstance(table.step, Pack))
+
+
+def _adds(table: PlannedStep) -> Fields:
+    return table.step.adds() if table.generation is None else table.generation.adds()
+
+
+def _way_out(column: str, packed: PlannedStep) -> str:
+    if isinstance(packed.step, Pack) and column == packed.step.column:
+        return "say `output: both` there"
+    return "they hold several documents; leave it out, or read it of a step before that one"
