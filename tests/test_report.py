@@ -280,7 +280,7 @@ def test_an_order_is_drawn_beside_the_order_by_id(tmp_path: Path) -> None:
     assert cosines.series[0].values == (0.1, -0.1, 0.3, 0.01, 0.5, 0.03, 0.7, 0.05, 0.9, 0.07)
     assert cosines.told == "The mean is 0.412; it would be 0.010 in the order of ids."
     assert dict(zip(shares.labels, shares.series[0].values, strict=True)) == {
-        "jumps": 30.1, "jumps, by id": 99.8, "windows of one topic": 80.0,
+        "jumps": 0.301, "jumps, by id": 0.998, "windows of one topic": 0.8,
     }  # fmt: skip
     assert documents.title == "pack: documents in a window"
     render_report(open_run(tmp_path))

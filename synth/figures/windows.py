@@ -58,7 +58,7 @@ def _cosines(record: StepRecord) -> Iterator[Figure]:
         yield Bars(
             name="windows",
             title=f"{record.name}: {name}",
-            of="cosine",
+            of="decile",
             labels=_beside_by_id([f"{tenth} in 10 are below" for tenth in _DRAWN], len(spreads)),
             series=(
                 Series("cosine", tuple(own[tenth - 1] for tenth in _DRAWN for own in deciles)),
@@ -74,11 +74,11 @@ def _shares(record: StepRecord) -> list[Figure]:
     for name, fact in record.facts.items():
         if percents := _SHARE.findall(fact):
             labels += _beside_by_id([name], len(percents))
-            values += [float(one) for one in percents]
+            values += [round(float(one) / 100, 3) for one in percents]
     if not values:
         return []
     title = f"{record.name}: shares"
-    return [Bars("windows", title, "of what", tuple(labels), (Series("percent", tuple(values)),))]
+    return [Bars("windows", title, "of what", tuple(labels), (Series("share", tuple(values)),))]
 
 
 def _beside_by_id(names: Sequence[str], orders: int) -> tuple[str, ...]:

@@ -260,6 +260,7 @@ def test_the_map_opens_rows_and_selects_them(opened: Opened, hostile: Run) -> No
 def test_the_nearest_rows_and_the_lineage_of_a_row_open(opened: Opened) -> None:
     page = opened.page
     page.locator("#body .what button").first.click()
+    page.wait_for_selector("#near-by")
     for by in reversed(page.locator("#near-by option").all_inner_texts()):
         page.select_option("#near-by", by)
         page.click("#near")
