@@ -47,6 +47,11 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "treshold",
         "steps.1.treshold: unknown key; did you mean 'threshold'?",
     ),
+    "a key by its beginning": (
+        "threshold",
+        "num",
+        "steps.1.num: unknown key; did you mean 'num_perm'?",
+    ),
     "a key like no other": (
         "threshold",
         "zzz",

@@ -19,6 +19,8 @@ _WORDS = {
 }
 
 _MOST_CHARS = 120
+# As likely meant as `difflib.get_close_matches` takes it to be.
+_CLOSE = 0.6
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
@@ -100,9 +102,18 @@ def _unknown_tag(problem: Any, place: str, model: type[BaseModel]) -> str:  # no
 def _unknown_key(problem: Any, place: str, model: type[BaseModel]) -> str:  # noqa: ANN401
     allowed = _fields_at(model, problem["loc"])
     key = str(problem["loc"][-1])
-    near = difflib.get_close_matches(key, allowed, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"allowed are {', '.join(allowed)}"
+    # A key may be written short, as `window` for `window_tokens`.
+    likeness = {
+        name: max(_likeness(key, name), _likeness(key, name[: len(key) + 1])) for name in allowed
+    }
+    near = max(allowed, key=lambda name: likeness[name], default="")
+    close = likeness.get(near, 0) >= _CLOSE
+    hint = f"did you mean {near!r}?" if close else f"allowed are {', '.join(allowed)}"
     return f"{place}: unknown key; {hint}"
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
