@@ -545,6 +545,11 @@ def packed_after(order: dict[str, Any], **pack: Any) -> Change:
         ({"window_tokens": 32}, {}, "`window_tokens` is 64, but order_documents plans .* 32"),
         ({}, {"overflow": "drop"}, ".*set `overflow` there and leave it out here"),
         ({}, {"tokenizer": "bundled/all-minilm-l6-v2"}, "`tokenizer` is 'bundled/all-minilm"),
+        (
+            {},
+            {"order_by": "age"},
+            "order_documents has put documents in order; leave `order_by` out",
+        ),
         ({}, {"column": "id"}, "`column` is 'id', but order_documents plans windows with 'text'"),
     ],
 )
@@ -590,6 +595,10 @@ PLANNED = {"window_tokens": 64, "tokenizer": TOKENIZER}
             lambda data: data["source"]["columns"].update(starts="text"),
             "step 3 (pack) writes column 'starts' as list<item: int32>, but in 'order' there is "
             "one of that name, text; give that one another name",
+        ),
+        (
+            lambda data: data["source"]["columns"].update(duplicate_of="text"),
+            "step 2 (order) writes column 'duplicate_of', but the source has one of that name; ",
         ),
         (
             lambda data: data["source"]["columns"].update(windows="text"),

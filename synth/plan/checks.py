@@ -92,12 +92,21 @@ def check_adds(place: str, adds: Fields, table: str, schema: Schema) -> None:
         if at < 0:
             continue
         found = schema.field(at).type
-        if not (pa.types.is_null(found) or rows.same_type(field.type, found)):
+        if not (pa.types.is_null(found) or _is_filled_again(field.type, found)):
             raise RecipeError(
                 f"{place} writes column {field.name!r} as {_type(field.type)}, but in {table!r} "
-                f"there is one of that name, {_type(found)}; give that one another name, or leave "
-                "it out, in the `columns` of its source"
+                f"there is one of that name, {_type(found)}; {RENAME}"
             )
+
+
+def _is_filled_again(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether values of two types are the same in kind: numbers may have other sizes."""
+    kinds = (pa.types.is_integer, pa.types.is_floating)
+    return rows.same_type(one, other) or any(kind(one) and kind(other) for kind in kinds)
+
+
+# What to do with a source's column whose name a step takes.
+RENAME = "give that one another name, or leave it out, in the `columns` of its source"
 
 
 # What to do where embeddings are wanted.

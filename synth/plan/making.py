@@ -37,6 +37,7 @@ from synth.plan.window_checks import (
     check_documents,
     check_left,
     check_one_split,
+    check_own_columns,
     check_plan,
     check_tokens,
     null_in_windows,
@@ -80,6 +81,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
             check_plan(place, step, reads, tables)
         if isinstance(step, OrderDocuments):
             check_tokens(place, step, reads, tables[reads].schema)
+            check_own_columns(place, step, reads, tables, tables[reads].schema)
         steps.append(planned)
         tables[name] = planned
         before = name

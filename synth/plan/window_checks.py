@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Schema
 from synth.core.step import Fields
 from synth.formats import ExportSpec
-from synth.plan.checks import Tables, steps_back
+from synth.plan.checks import RENAME, Tables, steps_back
 from synth.plan.planned import PlannedStep
 from synth.steps import AnyStep, OrderDocuments, Pack
 from synth.steps.copies import is_number
 
 
 def check_plan(place: str, step: Pack, reads: str, tables: Tables) -> None:
-    """Proves that a step fills the windows that an earlier one plans.
+    """Proves that a step packs documents as an earlier one has put them, or by a column of its own.
 
     Raises:
         RecipeError: If it cannot.
     """
+    if step.order_by is not None:
+        kind = tables[reads].schema.field(step.order_by).type
+        if pa.types.is_nested(kind):
+            raise RecipeError(
+                f"{place}: order_by: {step.order_by} must hold numbers or texts, but in {reads!r} "
+                f"it is {kind}"
+            )
     for table in steps_back(reads, tables):
         if isinstance(table.step, OrderDocuments):
             if problem := step.problem_with(table.step):
@@ -42,6 +51,23 @@ def check_tokens(place: str, step: OrderDocuments, reads: str, schema: Schema) -
             f"{place}: tokens: {step.tokens} must hold whole numbers, but in {reads!r} it is "
             f"{kind}; `tokenizer` counts the tokens of a text"
         )
+
+
+def check_own_columns(
+    place: str, step: OrderDocuments, reads: str, tables: Tables, schema: Schema
+) -> None:
+    """Proves that an order, which asks for none of them, replaces no column of a source.
+
+    Raises:
+        RecipeError: If it does.
+    """
+    made = {field.name for table in steps_back(reads, tables) for field in _adds(table)}
+    for field in step.adds():
+        if field.name in schema.names and field.name not in made:
+            raise RecipeError(
+                f"{place} writes column {field.name!r}, but the source has one of that name; "
+                f"{RENAME}"
+            )
 
 
 def check_documents(place: str, step: AnyStep, reads: str, tables: Tables) -> None:

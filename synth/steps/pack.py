@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeInt
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.core.step import Column, Fields
+from synth.steps.generate import ANY
 from synth.steps.order_documents import POSITION, OrderDocuments
 from synth.steps.tasks import Here
 from synth.steps.whole import OneTaskStep, in_one_task
@@ -34,8 +35,8 @@ class Pack(OneTaskStep):
     """Make one row of each window of `window_tokens` tokens, filled with documents.
 
     Where `order_documents` has planned windows, these are filled. Otherwise documents follow each
-    other in the order of `position`, or of their ids where there is none, and go on in the next
-    window where they do not fit into what is left of one. The documents of a window are joined by
+    other as it has put them, or by `order_by`, and go on in the next window where they do not fit
+    into what is left of one. The documents of a window are joined by
     the tokenizer's end-of-text token. Without `fill` nothing is padded: windows may be
     short, none is longer.
 
@@ -51,6 +52,9 @@ class Pack(OneTaskStep):
             with it in other windows, ``truncate`` leaves out what is too much, ``own_window`` gives
             it windows that it shares with no other, ``drop`` leaves it out. Where windows are
             planned, `order_documents` has its own.
+        order_by: A column of numbers or texts by which documents follow each other, the lowest
+            first and those without one last, where `order_documents` has not put them in order; by
+            default their ids.
         shuffle: Whether windows come in random order: documents of a window belong together,
             windows that follow each other in training should not.
         seed: Draws that order.
@@ -71,14 +75,16 @@ class Pack(OneTaskStep):
     tokenizer: str
     window_tokens: Annotated[int, Field(ge=2)]
     overflow: Literal["split", "truncate", "own_window", "drop"] | None = None
+    order_by: Column | None = None
     shuffle: bool = True
     seed: NonNegativeInt = 0
     output: Literal["tokens", "text", "both"] = "both"
     fill: bool = False
 
     def needs(self) -> Fields:
-        """The documents' text."""
-        return (pa.field(self.column, pa.string()),)
+        """The documents' text, and what puts them in order."""
+        order = () if self.order_by is None else (pa.field(self.order_by, ANY),)
+        return (pa.field(self.column, pa.string()), *order)
 
     def adds(self) -> Fields:
         """The window's text, tokens and place, and where in it each document starts and ends.
@@ -99,7 +105,9 @@ class Pack(OneTaskStep):
         )
 
     def problem_with(self, order: OrderDocuments) -> str | None:
-        """Why this step cannot fill the windows that another one plans; None where it can."""
+        """Why this step cannot pack what another one has put in order; None where it can."""
+        if self.order_by is not None:
+            return "order_documents has put documents in order; leave `order_by` out"
         if not order.plans_windows:
             return None
         if self.overflow is not None:

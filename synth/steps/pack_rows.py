@@ -91,8 +91,9 @@ def packed_blocks(step: Pack, blocks: Sequence[Value], tasks: Tasks) -> list[Val
     table = pa.concat_tables(told).append_column(_ROW, [np.arange(sum(sizes))])
     table = by_id(table)
     cells.check_ids(table)
-    if POSITION.name in table.column_names:
-        table = table.sort_by([(POSITION.name, "ascending"), ("id", "ascending")])
+    by = POSITION.name if step.order_by is None else step.order_by
+    if by != "id" and by in table.column_names:
+        table = table.sort_by([(by, "ascending"), ("id", "ascending")])
     counts = table.column(_COUNT).to_numpy()
     spans = step.spans(table, counts)
     spans = shuffled(spans, step.seed) if step.shuffle else spans
@@ -119,7 +120,8 @@ def _counted(step: Pack, table: Table) -> tuple[Tokens, Table]:
     """The tokens of a block, and what must be known of each of its documents."""
     end_of_text(step.tokenizer)  # before the work, if there is none
     tokens = tokens_of(step.tokenizer, present_texts(table, (step.column,)))
-    names = [name for name in ("id", POSITION.name, WINDOWS.name) if name in table.column_names]
+    wanted = dict.fromkeys(("id", POSITION.name, WINDOWS.name, step.order_by or "id"))
+    names = [name for name in wanted if name in table.column_names]
     known = table.select(names).append_column(_COUNT, [tokens.counts])
     return tokens, known.replace_schema_metadata(None)
 

@@ -337,6 +337,19 @@ def test_windows_are_filled_as_they_were_ordered(
     assert joined(out) == expected
 
 
+def test_documents_follow_each_other_by_a_column_where_one_is_named(letters: str) -> None:
+    table = documents(*"abcdefg", date=[3, None, 1, 2, 3, float("nan"), 0])
+    out = in_order(asked(letters, 3, order_by="date"), table)
+    ids = [name for row in windows_of(out) for name in row["doc_ids"]]
+    assert ids[:5] == ["d6", "d2", "d3", "d0", "d4"]
+    assert sorted(ids[5:]) == ["d1", "d5"]
+    texts = documents(*"abc", date=["b", "a", None])
+    out = in_order(asked(letters, 9, order_by="date"), texts)
+    assert out["doc_ids"].to_pylist() == [["d1", "d0", "d2"]]
+    out = in_order(asked(letters, 9, order_by="id"), texts)
+    assert out["doc_ids"].to_pylist() == [["d0", "d1", "d2"]]
+
+
 def test_documents_that_a_plan_had_and_a_step_dropped_are_told(letters: str) -> None:
     vectors = rows.vector_column(np.eye(6, dtype=np.float32))
     order = OrderDocuments(window_tokens=8, tokenizer=letters, dedup_cosine=None)
