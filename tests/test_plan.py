@@ -560,6 +560,7 @@ def test_windows_that_are_planned_otherwise_than_packed_are_refused(
         planned(folder, packed_after(order, **pack))
 
 
+MEGATRON = {"format": "tokens", "name": "mega", "trainer": "megatron"}
 PLANNED = {"window_tokens": 64, "tokenizer": TOKENIZER}
 
 
@@ -582,6 +583,29 @@ PLANNED = {"window_tokens": 64, "tokenizer": TOKENIZER}
         (
             lambda data: at(3, output="tokens")(data) or of("export", format="documents")(data),
             "export reads column 'text', which is null in the windows of step 'pack'; say `output",
+        ),
+        (
+            then(kind="chunk", unit="words", size=5),
+            "step 4 (chunk) writes 'text', but step 'pack' has packed documents into windows",
+        ),
+        (
+            then(kind="compose", template="{{ text }}.", into="text"),
+            "step 4 (compose) writes 'text', but step 'pack' has packed documents into windows",
+        ),
+        (
+            lambda data: data["steps"].insert(2, {"kind": "chunk", "unit": "words", "size": 5}),
+            "step 4 (pack): step 'chunk' makes rows of its own after step 'order' has put docu",
+        ),
+        (
+            lambda data: data["steps"].insert(
+                2, {"kind": "compose", "template": "{{ text }}.", "into": "text"}
+            ),
+            "step 4 (pack): step 'compose' writes 'text' after step 'order' has put documents in o",
+        ),
+        (
+            lambda data: then(kind="generate", prompt="query_from_passage", model="writer")(data)
+            or data.update(export=[{"format": "rows"}, MEGATRON]),
+            "export 'mega': step 'query_from_passage' makes rows of windows, so that files",
         ),
         (
             of("export", splits={"train": 0.9, "test": 0.1}),

@@ -29,11 +29,11 @@ class Neighbors:
     scores: NDArray[np.float32]
 
 
-def first_unusable(vectors: Vectors) -> int | None:
-    """The first row whose length is zero or not finite; None if every row has a direction."""
+def unusable(vectors: Vectors) -> NDArray[np.bool_]:
+    """Whether the length of each vector is zero or not finite, shape (n,)."""
     squares = np.einsum("nd,nd->n", vectors, vectors)
-    usable = np.isfinite(squares) & (squares > 0)
-    return None if usable.all() else int(np.argmin(usable))
+    found: NDArray[np.bool_] = ~(np.isfinite(squares) & (squares > 0))
+    return found
 
 
 def top_k(queries: Vectors, corpus: Vectors, k: int, memory_mb: int = 256) -> Neighbors:
@@ -51,7 +51,8 @@ def top_k(queries: Vectors, corpus: Vectors, k: int, memory_mb: int = 256) -> Ne
             named.
     """
     for name, vectors in (("query", queries), ("corpus", corpus)):
-        if (row := first_unusable(vectors)) is not None:
+        if (wrong := unusable(vectors)).any():
+            row = int(np.argmax(wrong))
             raise ValueError(f"{name} vector {row} is zero or not finite")
     k = min(k, len(corpus))
     shape = (len(queries), k)

@@ -76,6 +76,9 @@ class Figures:
             weighted by its tokens; the first of a window has none.
         one_source: Windows of two documents or more which are all of one source.
         several: Windows of two documents or more.
+        adjacent_by_rule: `adjacent` by the vectors that put documents in order, where these are
+            others; else of no weight.
+        within_by_rule: `within`, likewise.
     """
 
     documents: int
@@ -87,6 +90,8 @@ class Figures:
     nearest: Spread
     one_source: int
     several: int
+    adjacent_by_rule: Spread
+    within_by_rule: Spread
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
@@ -98,6 +103,7 @@ def figures(
     graph: Graph,
     spans: Spans | None = None,
     sources: Index | None = None,
+    by_rule: Vectors | None = None,
 ) -> Figures:
     """The figures of an order.
 
@@ -107,13 +113,15 @@ def figures(
         graph: Documents that are near each other.
         spans: The windows that they are packed into.
         sources: A number for the source of each document, shape (documents,).
+        by_rule: The vectors that put documents in order, where these are others.
     """
-    alike = adjacent_cosines(order, vectors)
-    adjacent = Spread.of(alike, np.ones(len(alike)))
+    nothing = Spread.of(np.zeros(0), np.zeros(0))
+    adjacent = _adjacent(order, vectors)
+    adjacent_by_rule = nothing if by_rule is None else _adjacent(order, by_rule)
     jumps = _jumps(order, graph)
     if spans is None or not len(spans.windows):
-        nothing = Spread.of(np.zeros(0), np.zeros(0))
-        return Figures(len(order), adjacent, jumps, 0, 0, nothing, nothing, 0, 0)
+        none = (0, 0, nothing, nothing, 0, 0)
+        return Figures(len(order), adjacent, jumps, *none, adjacent_by_rule, nothing)
     bounds = window_begins(spans)
     begins, parts = bounds[:-1], np.diff(bounds)
     one_source = 0
@@ -132,7 +140,16 @@ def figures(
         nearest=Spread.of(nearest_cosines(spans, vectors), spans.tokens),
         one_source=one_source,
         several=int((parts > 1).sum()),
+        adjacent_by_rule=adjacent_by_rule,
+        within_by_rule=nothing
+        if by_rule is None
+        else Spread.of(window_cosines(spans, by_rule), tokens),
     )
+
+
+def _adjacent(order: Index, vectors: Vectors) -> Spread:
+    alike = adjacent_cosines(order, vectors)
+    return Spread.of(alike, np.ones(len(alike)))
 
 
 def adjacent_cosines(order: Index, vectors: Vectors) -> NDArray[np.float32]:

@@ -116,6 +116,7 @@ def ordered(documents: Documents, rule: Rule) -> Ordered:
     done, compared, near = _compared(documents, rule, searcher)
     kept = done.kept
     vectors = documents.vectors[kept] if rule.word_weight else compared
+    by_rule = compared if rule.word_weight else None
     graph = symmetric(edges_of(near), len(kept))
     tokens = None if documents.tokens is None else documents.tokens[kept]
     sources = None if documents.sources is None else documents.sources[kept]
@@ -131,8 +132,8 @@ def ordered(documents: Documents, rule: Rule) -> Ordered:
         done.of,
         done.cosine,
         None if spans is None else spans._replace(documents=kept[spans.documents]),
-        figures(order, vectors, graph, shown, sources),
-        figures(by_index, vectors, graph, shown_before, sources),
+        figures(order, vectors, graph, shown, sources, by_rule),
+        figures(by_index, vectors, graph, shown_before, sources, by_rule),
         searcher.how,
         searcher.recall,
     )

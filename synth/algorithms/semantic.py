@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.algorithms.neighbors import Vectors
+from synth.algorithms.scoring import ROUNDING
 
 # Vectors looked at together: a block against the kept ones is one matrix product.
 _BLOCK = 1024
@@ -39,7 +40,7 @@ def semantic_duplicates(
     Args:
         vectors: None of them zero, shape (vectors, dim).
         order: Every index once, the ones to keep first.
-        threshold: Least cosine.
+        threshold: Least cosine, but for rounding.
         given: The first so many in `order` are kept whatever they repeat.
     """
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -66,7 +67,7 @@ def semantic_duplicates(
                 value = among[row, fresh[nearest]]
                 if value > best[row]:
                     best[row], best_id[row] = value, ids[fresh[nearest]]
-            if best[row] >= threshold and at + row >= given:
+            if best[row] >= threshold - ROUNDING and at + row >= given:
                 of[ids[row]], cosine[ids[row]] = best_id[row], min(1.0, float(best[row]))
             else:
                 fresh.append(row)

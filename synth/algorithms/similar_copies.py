@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from synth.algorithms.graph import Edges, Graph, edges_of, symmetric
 from synth.algorithms.kernel import Index, kernel
 from synth.algorithms.neighbors import Neighbors, Vectors, without_self
-from synth.algorithms.scoring import products
+from synth.algorithms.scoring import ROUNDING, products
 
 # The k corpus vectors that are nearest to each query, -1 where there are fewer.
 Search = Callable[[Vectors, Vectors, int], Neighbors]
@@ -51,7 +51,7 @@ def distinct(
         vectors: Of length 1, shape (n, dim).
         k: Neighbours wanted.
         order: Every index once, the ones to keep first.
-        threshold: Least cosine of a copy; None keeps all.
+        threshold: Least cosine of a copy, but for rounding; None keeps all.
         search: Finds neighbours.
     """
     count = len(vectors)
@@ -59,6 +59,7 @@ def distinct(
     of, cosine = np.full(count, -1), np.zeros(count, np.float32)
     if threshold is None:
         return Distinct(of, cosine, found)
+    threshold -= ROUNDING
     pairs = _reaching(edges_of(found), threshold)
     again, among = np.zeros(count, np.bool_), np.ones(count, np.bool_)
     while True:

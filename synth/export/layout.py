@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from synth.export.beir import QRELS
 from synth.export.corpus import CORPUS
-from synth.export.encoders import CORPUS_FOLDER, Kind
+from synth.export.encoders import CORPUS_FOLDER, Kind, endings
 from synth.export.nemotron import CORPUS_METADATA, DATASET_METADATA, metadata
 from synth.export.shaped import ROWS
 from synth.formats import (
@@ -53,6 +53,11 @@ class FileSet:
         if self.shard_rows is None:
             return f"{split}.{self.kind}"
         return f"{split}-?????-of-?????.{self.kind}"
+
+    def patterns(self, split: str) -> tuple[str, ...]:
+        """The globs of all files of one split: beside token ids there is an index of them."""
+        stem = self.pattern(split).removesuffix(f".{self.kind}")
+        return tuple(f"{stem}{ending}" for ending in endings(self.kind))
 
 
 def file_sets(exports: Sequence[ExportSpec], spec: ExportSpec) -> tuple[FileSet, ...]:

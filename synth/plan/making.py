@@ -34,8 +34,10 @@ from synth.plan.checks import (
 from synth.plan.models import Models
 from synth.plan.planned import Ingredients, Plan, PlannedSource, PlannedStep
 from synth.plan.window_checks import (
+    check_after,
     check_documents,
     check_left,
+    check_once,
     check_one_split,
     check_own_columns,
     check_plan,
@@ -77,6 +79,7 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         check_scored(place, needs_scores(step), reads, tables)
         check_keep(place, step, reads, tables[reads].schema)
         check_against(place, step, reads, tables)
+        check_after(place, planned, reads, tables)
         if isinstance(step, Pack):
             check_plan(place, step, reads, tables)
         if isinstance(step, OrderDocuments):
@@ -238,6 +241,8 @@ def _export(spec: ExportSpec, last: str, tables: Tables, recipe: Recipe) -> tupl
     check_columns(place, spec.needs(), reads, schema)
     check_left(place, spec.needs(), reads, tables)
     check_one_split(place, spec, reads, tables)
+    if isinstance(spec, TokensExport):
+        check_once(place, reads, tables)
     check_scored(place, spec.needs_scores(), reads, tables)
     for table, fields in spec.second_tables().items():
         check_table(place, "corpus", table, tables, recipe)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -30,11 +31,67 @@ def check_plan(place: str, step: Pack, reads: str, tables: Tables) -> None:
                 f"{place}: order_by: {step.order_by} must hold numbers or texts, but in {reads!r} "
                 f"it is {kind}"
             )
+    between: list[PlannedStep] = []
     for table in steps_back(reads, tables):
         if isinstance(table.step, OrderDocuments):
             if problem := step.problem_with(table.step):
                 raise RecipeError(f"{place}: {problem} (step {table.name!r})")
+            _check_between(place, step, table, between)
             return
+        between.append(table)
+
+
+def _check_between(
+    place: str, step: Pack, order: PlannedStep, between: Sequence[PlannedStep]
+) -> None:
+    """Proves that documents are still those that were put in order."""
+    for table in between:
+        what = "makes rows of its own" if table.makes_rows else None
+        plans = isinstance(order.step, OrderDocuments) and order.step.plans_windows
+        if what is None and plans and _writes(table, step.column):
+            what = f"writes {step.column!r}"
+        if what is not None:
+            raise RecipeError(
+                f"{place}: step {table.name!r} {what} after step {order.name!r} has put documents "
+                "in order; put it before that step"
+            )
+
+
+def check_after(place: str, planned: PlannedStep, reads: str, tables: Tables) -> None:
+    """Proves that a step leaves the text of windows that of their tokens.
+
+    Raises:
+        RecipeError: If it writes another.
+    """
+    for packed in _packs(reads, tables):
+        column = packed.step.column if isinstance(packed.step, Pack) else ""
+        if _writes(planned, column):
+            raise RecipeError(
+                f"{place} writes {column!r}, but step {packed.name!r} has packed documents into "
+                "windows, whose tokens and spans would no longer be those of their text; put it "
+                f"before that step, or say `from: {packed.reads}`"
+            )
+
+
+def check_once(place: str, reads: str, tables: Tables) -> None:
+    """Proves that token files have each window once.
+
+    Raises:
+        RecipeError: If a step has made several rows of one.
+    """
+    between = itertools.takewhile(
+        lambda table: not isinstance(table.step, Pack), steps_back(reads, tables)
+    )
+    made = next((table for table in between if table.makes_rows), None)
+    if made is not None and any(_packs(reads, tables)):
+        raise RecipeError(
+            f"{place}: step {made.name!r} makes rows of windows, so that files would hold their "
+            "tokens several times; say `from:` with the step before it"
+        )
+
+
+def _writes(table: PlannedStep, column: str) -> bool:
+    return any(field.name == column for field in _adds(table))
 
 
 def check_tokens(place: str, step: OrderDocuments, reads: str, schema: Schema) -> None:
@@ -46,7 +103,7 @@ def check_tokens(place: str, step: OrderDocuments, reads: str, schema: Schema) -
     if step.tokens is None:
         return
     kind = schema.field(step.tokens).type
-    if not is_number(kind):
+    if not (is_number(kind) or pa.types.is_decimal(kind)):
         raise RecipeError(
             f"{place}: tokens: {step.tokens} must hold whole numbers, but in {reads!r} it is "
             f"{kind}; `tokenizer` counts the tokens of a text"

@@ -114,7 +114,8 @@ def _data_files(asked: ToPublish) -> list[str]:
     for _, files in asked.file_sets():
         for split in files.splits:
             folder = asked.root / files.folder
-            found += [f"{files.folder}/{one.name}" for one in folder.glob(files.pattern(split))]
+            for pattern in files.patterns(split):
+                found += [f"{files.folder}/{one.name}" for one in folder.glob(pattern)]
     metadata = [path for spec in asked.exports for path in metadata_files(spec)]
     return [*found, *(path for path in metadata if (asked.root / path).is_file())]
 

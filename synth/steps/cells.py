@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.algorithms.neighbors import Vectors, first_unusable
+from synth.algorithms.neighbors import Vectors, unusable
 from synth.core import rows
 from synth.core.errors import EngineError, RecipeError, SourceError
 from synth.core.rows import Table
 from synth.steps.made import first_text
 
 # What to do with a row that is no good.
-LEAVE_OUT = ", or leave the row out by a step `drop_listed` before this one"
+LEAVE_OUT = ", or leave such rows out by a step `drop_listed` before this one"
 # A candidate or an entry of `positives` or `negatives`.
 Entry = dict[str, Any]
 
@@ -43,13 +43,10 @@ def usable_vectors(batch: Table, column: str) -> Vectors:
         EngineError: If a row's vector is null, zero or not finite, or has another size than those
             of most rows; its id is named.
     """
-    nulls = batch.column(column).is_null().to_pylist()
-    if any(nulls):
-        raise _unusable(batch, column, nulls.index(True))
+    _check_usable(batch, column, np.asarray(batch.column(column).is_null()))
     _check_sizes(batch, column)
     matrix = rows.vectors(batch, column)
-    if (at := first_unusable(matrix)) is not None:
-        raise _unusable(batch, column, at)
+    _check_usable(batch, column, unusable(matrix))
     return matrix
 
 
@@ -57,8 +54,7 @@ def _check_sizes(batch: Table, column: str) -> None:
     sizes = pc.list_value_length(batch.column(column)).to_numpy()
     if not len(sizes):
         return
-    if not sizes.any():
-        raise _unusable(batch, column, 0)
+    _check_usable(batch, column, np.full(len(sizes), not sizes.any()))
     most = np.bincount(sizes).argmax()
     other = sizes != most
     if other.any():
@@ -86,10 +82,14 @@ def check_ids(batch: Table) -> None:
         raise SourceError(f"two rows have the id {twice!r}; give each row an id of its own")
 
 
-def _unusable(batch: Table, column: str, at: int) -> EngineError:
-    return EngineError(
-        f"row {batch.column('id')[at].as_py()!r} has no usable vector in `{column}`: it is null, "
-        f"zero or not finite; embed the column again{LEAVE_OUT}"
+def _check_usable(batch: Table, column: str, wrong: NDArray[np.bool_]) -> None:
+    if not wrong.any():
+        return
+    row = batch.column("id")[int(np.argmax(wrong))].as_py()
+    more = f" (nor have {wrong.sum() - 1:,} more rows)" if wrong.sum() > 1 else ""
+    raise EngineError(
+        f"row {row!r} has no usable vector in `{column}`{more}: it is null, zero or not "
+        f"finite; embed the column again{LEAVE_OUT}"
     )
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from synth.algorithms.ordering import Rule
 
 POSITION = pa.field("position", pa.int64())
-# The windows that a document stands in: its tokens from `start` to `end`, at the place `place`.
+# The windows that a document stands in: of so many tokens those from `start` to `end`, at the place
+# `place`.
 WINDOWS = pa.field(
     "windows",
     pa.list_(
@@ -34,6 +35,7 @@ WINDOWS = pa.field(
                 ("place", pa.int32()),
                 ("start", pa.int32()),
                 ("end", pa.int32()),
+                ("of", pa.int32()),
             ]
         )
     ),
@@ -62,11 +64,13 @@ class OrderDocuments(OneTaskStep):
     repeats another one drops as ``semantic_copy``, one without tokens as ``no_text``, and by
     a column of `tokens` that is 0 or null as ``no_tokens``.
 
-    The ledger tells, for this order and (of one shard) for that by id: the cosine of each document
-    and the one before it; jumps, which are documents that are none of the `neighbors` of the one
-    before them; of windows of `window_tokens` the mean cosine of two documents and that of each
-    document to the nearest before it, both weighted by tokens; and how many windows of two
-    documents or more are of one `source`.
+    The ledger tells, for this order and (of one shard) for that by id: the cosine of the embeddings
+    of each document and the one before it; jumps, which are documents that are neither among the
+    `neighbors` of the one before them nor it among theirs, or stand where two shards meet; of
+    windows of `window_tokens` the mean cosine of two documents and that of each document to the
+    nearest before it, both weighted by tokens; and how many windows of two documents or more are of
+    one `source`. Where words count, they do for `neighbors`, and the likeness with them, which the
+    order is made by, is told beside cosines.
 
     Attributes:
         objective: What the order is made for.

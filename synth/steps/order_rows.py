@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -91,7 +92,8 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
     table = _with_copies(step, table, at, done)
     table = table.take(pa.array(np.concatenate([stays, dropped])))
     if step.plans_windows:
-        table = rows.with_column(table, WINDOWS, _windows(done, table.num_rows))
+        windows = _windows(done, documents.tokens, table.num_rows)
+        table = rows.with_column(table, WINDOWS, windows)
     elif WINDOWS.name in table.column_names:
         # What an earlier order planned is not what this one makes.
         table = rows.with_column(table, WINDOWS, pa.nulls(table.num_rows, WINDOWS.type))
@@ -106,26 +108,40 @@ def _told(done: Ordered, vectors: Vectors) -> Told:
 
 
 def unit_vectors(step: OrderDocuments, table: Table) -> Vectors:
-    """The embeddings of rows, of length 1.
+    """The embeddings of rows, of length 1; zeros where there is nothing to embed.
 
     Raises:
-        EngineError: If one is null, zero or not finite.
+        EngineError: If one is null, zero or not finite, of a row that has text or tokens.
     """
-    vectors = cells.usable_vectors(table, step.vector)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: Vectors = vectors / lengths
+    wanted = _has_content(step, table)
+    found = cells.usable_vectors(table.filter(pa.array(wanted)), step.vector)
+    units = np.zeros((table.num_rows, found.shape[1]), np.float32)
+    units[wanted] = found / np.linalg.norm(found, axis=1, keepdims=True)
     return units
+
+
+def _has_content(step: OrderDocuments, table: Table) -> NDArray[np.bool_]:
+    """Whether rows may stay: those without text or tokens drop, whatever their vectors."""
+    if step.tokenizer is not None:
+        there = present_texts(table, (step.column,)).is_valid()
+        return np.asarray(there.to_numpy(zero_copy_only=False), np.bool_)
+    if step.tokens is not None:
+        return _tokens_of(step.tokens, table) > 0
+    return np.ones(table.num_rows, np.bool_)
 
 
 def _tokens(step: OrderDocuments, table: Table, texts: pa.Array) -> Index | None:
     """Tokens of each row, None where windows do not matter."""
     if step.tokenizer is not None:
         return token_counts(step.tokenizer, texts)
-    if step.tokens is None:
-        return None
-    column = table.column(step.tokens)
-    if not is_number(column.type):
-        raise RecipeError(f"tokens: {step.tokens} must hold whole numbers, not {column.type}")
+    return None if step.tokens is None else _tokens_of(step.tokens, table)
+
+
+def _tokens_of(name: str, table: Table) -> Index:
+    """What a column says of the tokens of each row, 0 where it says nothing."""
+    column = table.column(name)
+    if not (is_number(column.type) or pa.types.is_decimal(column.type)):
+        raise RecipeError(f"tokens: {name} must hold whole numbers, not {column.type}")
     # Nulls make floats of whole numbers in pandas, and are not a number there.
     given = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     found = np.nan_to_num(given, nan=0.0)
@@ -134,7 +150,7 @@ def _tokens(step: OrderDocuments, table: Table, texts: pa.Array) -> Index | None
         at = int(np.argmax(wrong))
         raise RecipeError(
             f"row {table.column('id')[at].as_py()!r} has {column[at].as_py()} in "
-            f"`tokens: {step.tokens}`; a number of tokens is whole, 0 or more and at most "
+            f"`tokens: {name}`; a number of tokens is whole, 0 or more and at most "
             f"{_MOST_TOKENS:,}"
         )
     counts: Index = found.astype(np.int64)
@@ -168,7 +184,7 @@ def _with_copies(step: OrderDocuments, table: Table, at: Index, done: Ordered) -
     return rows.mark_dropped(table, of >= 0, "semantic_copy")
 
 
-def _windows(done: Ordered, count: int) -> pa.Array:
+def _windows(done: Ordered, tokens: Index | None, count: int) -> pa.Array:
     """The windows of each row in order; null in those behind, which dropped."""
     spans = done.spans or Spans(*(np.zeros(0, np.int64) for _ in Spans._fields))
     rank = np.full(len(done.of), -1)
@@ -177,7 +193,8 @@ def _windows(done: Ordered, count: int) -> pa.Array:
     place = places(np.diff(window_begins(spans)))
     order = np.lexsort((spans.starts, spans.windows, of))
     fields = list(WINDOWS.type.value_type)
-    values = (spans.windows, place, spans.starts, spans.ends)
+    counted = np.zeros(0, np.int64) if tokens is None else tokens
+    values = (spans.windows, place, spans.starts, spans.ends, counted[spans.documents])
     entries = pa.StructArray.from_arrays(
         [pa.array(one[order], field.type) for one, field in zip(values, fields, strict=True)],
         fields=fields,
@@ -214,36 +231,61 @@ def moved(table: Table, kept: int, position: int, window: int, *, turned: bool) 
     return rows.with_column(table, WINDOWS, pc.if_else(lists.is_valid(), shifted, None))
 
 
-def facts(step: OrderDocuments, told: Sequence[Told]) -> dict[str, str]:
-    """What the ledger says of an order made in one or more shards."""
+def facts(step: OrderDocuments, told: Sequence[Told], turned: Sequence[bool]) -> dict[str, str]:
+    """What the ledger says of an order made in one or more shards.
+
+    Args:
+        step: The step.
+        told: Of each shard.
+        turned: Whether its order is turned round.
+    """
     after = reduce(add, (one.after for one in told))
     # Shards are not cut by id: only where there is one, there is an order by id to compare with.
     compared = [after, told[0].before] if len(told) == 1 else [after]
+    meeting = _meeting(told, turned)
+    adjacent = [one.adjacent + Spread.of(meeting, np.ones(len(meeting))) for one in compared]
     found = {
         "search": f"{told[0].searched}, recall {min(one.recall for one in told):.3f}",
-        "cosine to the document before": _spread(*(one.adjacent for one in compared)),
-        "jumps": _share(*((one.jumps, one.documents - 1) for one in compared)),
+        "cosine to the document before": _spread(*adjacent),
+        # Where shards meet nobody has looked for neighbours.
+        "jumps": _share(*((one.jumps + len(meeting), one.documents - 1) for one in compared)),
     }
     if len(told) > 1:
         found["shards"] = f"{len(told):,}"
-        if step.dedup_cosine is not None:
-            found["near copies"] = (
-                "looked for in each shard; `semantic_dedup` before this step finds those between"
-            )
+        found["neighbours and near copies"] = (
+            "looked for in each shard; `semantic_dedup` before this step finds copies between them"
+        )
     if after.windows:
-        found["windows"] = f"{after.windows:,} of {step.window_tokens:,} tokens at most"
+        each = "" if step.plans_windows or len(told) == 1 else ", of each shard by itself"
+        found["windows"] = f"{after.windows:,} of {step.window_tokens:,} tokens at most{each}"
         found["documents in a window"] = f"{after.parts / after.windows:.1f}"
         found["cosine within windows"] = _spread(*(one.within for one in compared))
         found["cosine to the nearest before it in a window"] = _spread(
             *(one.nearest for one in compared)
         )
     if step.words_count:
-        found["cosines"] = f"of `{step.vector}` alone; the order counts words too"
+        found["likeness to the document before, words included"] = _spread(
+            *(one.adjacent_by_rule for one in compared)
+        )
+        found["likeness within windows, words included"] = _spread(
+            *(one.within_by_rule for one in compared)
+        )
     if after.several and step.source is not None:
         found[f"windows of one {step.source}"] = _share(
             *((one.one_source, one.several) for one in compared)
         )
     return {name: shown for name, shown in found.items() if shown}
+
+
+def _meeting(told: Sequence[Told], turned: Sequence[bool]) -> NDArray[np.float32]:
+    """The cosine of the last document of each shard and the first of the next."""
+    ends = [
+        one.ends[::-1] if turn else one.ends
+        for one, turn in zip(told, turned, strict=True)
+        if one.kept
+    ]
+    found = [np.vdot(before[1], after[0]) for before, after in itertools.pairwise(ends)]
+    return np.array(found, np.float32)
 
 
 def _share(*counts: tuple[int, int]) -> str:

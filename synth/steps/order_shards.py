@@ -52,7 +52,7 @@ def ordered_in_shards(
     told: list[Told] = tasks.get([one[1] for one in done])
     turned = turns([one.ends for one in told]) if step.objective == "path" else [False] * len(told)
     tables, position, window = [], 0, 0
-    shown = facts(step, told)
+    shown = facts(step, told, turned)
     for (table, _), one, turn in zip(done, told, turned, strict=True):
         tables.append(tasks.run(_placed, table, one.kept, position, window, turn, shown))
         position, window = position + one.kept, window + one.windows
@@ -67,9 +67,11 @@ def _cut(
     share = min(1.0, wanted * _SAMPLED / count)
     sampled = tasks.get([tasks.run(_sample, block, step, share) for block in blocks])
     _check_sizes(step, [found.shape[1] for _, found in sampled])
-    ids = pa.concat_arrays([one for one, _ in sampled])
-    order = pa.compute.array_sort_indices(ids).to_numpy()
-    vectors = np.concatenate([found for _, found in sampled if len(found)])[order]
+    sampled = [(ids, found) for ids, found in sampled if len(found)]
+    if not sampled:
+        return [tuple(blocks)]
+    order = pa.compute.array_sort_indices(pa.concat_arrays([ids for ids, _ in sampled])).to_numpy()
+    vectors = np.concatenate([found for _, found in sampled])[order]
     centers = centroids(vectors, wanted, step.seed)
     centers = centers[chained(centers)]
     near = [tasks.run(_clusters, block, step, centers, returns=2) for block in blocks]
@@ -94,15 +96,20 @@ def _check_sizes(step: OrderDocuments, sizes: Sequence[int]) -> None:
 
 
 def _sample(table: Table, step: OrderDocuments, share: float) -> tuple[pa.Array, Vectors]:
-    """Ids and vectors of some rows, drawn by their ids."""
+    """Ids and vectors of some rows, drawn by their ids; only of those that have a vector."""
     ids = table.column("id").combine_chunks().cast(pa.large_string())
-    drawn = np.flatnonzero(text_keys(ids) <= np.uint64(share * (2**64 - 2**11)))
-    return ids.take(pa.array(drawn)), unit_vectors(step, table)[drawn]
+    vectors = unit_vectors(step, table)
+    is_drawn = text_keys(ids) <= np.uint64(share * (2**64 - 2**11))
+    drawn = np.flatnonzero(is_drawn & vectors.any(axis=1))
+    return ids.take(pa.array(drawn)), vectors[drawn]
 
 
 def _clusters(table: Table, step: OrderDocuments, centers: Vectors) -> tuple[Index, Index]:
     """The cluster of each row, and the rows of each cluster."""
-    of = nearest(unit_vectors(step, table), centers)
+    vectors = unit_vectors(step, table)
+    of, there = np.zeros(table.num_rows, np.int64), vectors.any(axis=1)
+    if there.any():
+        of[there] = nearest(vectors[there], centers)
     return of, np.bincount(of, minlength=len(centers))
 
 

@@ -39,21 +39,14 @@ def planned_spans(table: Table, counts: Index, window_tokens: int) -> Spans:
     Raises:
         RecipeError: If the plan is for other tokens or larger windows.
     """
-    spans = _planned(table)
-    ids = table.column("id")
-    beyond = np.flatnonzero(spans.ends > counts[spans.documents])
-    if len(beyond):
-        row = ids[int(spans.documents[beyond[0]])].as_py()
+    spans, counted = _planned(table)
+    other = np.flatnonzero(counted != counts[spans.documents])
+    if len(other):
+        at = int(spans.documents[other[0]])
         raise RecipeError(
-            f"windows were planned for more tokens than row {row!r} has; give pack and "
-            "order_documents the same `tokenizer` and `column`"
-        )
-    if (part := _first_short(spans, counts, window_tokens)) is not None:
-        at = int(spans.documents[part])
-        raise RecipeError(
-            f"windows were planned for {spans.ends[part]:,} tokens of row {ids[at].as_py()!r}, "
-            f"which has {counts[at]:,}: the rest would be lost; give pack and order_documents the "
-            "same `tokenizer` and `column`"
+            f"windows were planned for {counted[other[0]]:,} tokens of row "
+            f"{table.column('id')[at].as_py()!r}, which has {counts[at]:,}; give pack and "
+            "order_documents the same `tokenizer` and `column`, or count with that in `tokens`"
         )
     most = int(np.bincount(spans.windows, spans.tokens + 1).max(initial=1)) - 1
     if most > window_tokens:
@@ -64,34 +57,19 @@ def planned_spans(table: Table, counts: Index, window_tokens: int) -> Spans:
     return spans
 
 
-def _planned(table: Table) -> Spans:
-    """The windows that `order_documents` has planned, of documents in the order of the rows."""
+def _planned(table: Table) -> tuple[Spans, Index]:
+    """The windows that `order_documents` has planned, and of how many tokens each part's document.
+
+    Args:
+        table: Documents; indices of documents are those of its rows.
+    """
     lists = table.column(WINDOWS.name).combine_chunks()
     sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     documents = np.repeat(np.arange(table.num_rows), sizes)
     entries = pc.list_flatten(lists)
-    number, place, start, end = (
+    number, place, start, end, counted = (
         pc.struct_field(entries, field.name).to_numpy(zero_copy_only=False).astype(np.int64)
         for field in WINDOWS.type.value_type
     )
     order = np.lexsort((place, number))
-    return Spans(number[order], documents[order], start[order], end[order])
-
-
-def _first_short(spans: Spans, counts: Index, window_tokens: int) -> int | None:
-    """The first part of a plan that leaves out the rest of its document; None if there is none.
-
-    Parts that end with their window may: so do those of ``knn``; and documents that were cut to the
-    length of a window.
-
-    Args:
-        spans: The windows that were planned.
-        counts: Tokens of each document, shape (documents,).
-        window_tokens: Tokens of a window.
-    """
-    reached = np.zeros(len(counts), np.int64)
-    np.maximum.at(reached, spans.documents, spans.ends)
-    ends_short = (spans.ends == reached[spans.documents]) & (spans.ends < counts[spans.documents])
-    in_between = np.append(spans.windows[1:] == spans.windows[:-1], np.False_)[: len(spans.windows)]
-    short = np.flatnonzero(ends_short & in_between & (spans.ends != window_tokens))
-    return int(short[0]) if len(short) else None
+    return Spans(number[order], documents[order], start[order], end[order]), counted[order]

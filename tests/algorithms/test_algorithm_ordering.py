@@ -81,6 +81,14 @@ def test_copies_are_those_of_semantic_dedup() -> None:
     assert 100 < len(found.kept) < 390
 
 
+@pytest.mark.parametrize("dim", [16, 64, 384, 1024])
+def test_equal_vectors_are_copies_at_a_threshold_of_one(dim: int) -> None:
+    vectors = np.repeat(unit(np.random.default_rng(dim).normal(size=(100, dim))), 3, axis=0)
+    order = np.random.default_rng(1).permutation(300)
+    assert len(distinct(vectors, 5, order, 1.0, top_k).kept) == 100
+    assert (semantic_duplicates(vectors, order, 1.0).of < 0).sum() == 100
+
+
 def test_nothing_is_a_copy_where_that_is_switched_off() -> None:
     found = distinct(np.ones((5, 1), np.float32), 2, np.arange(5), None, top_k)
     assert found.kept.tolist() == [0, 1, 2, 3, 4]

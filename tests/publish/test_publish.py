@@ -336,3 +336,28 @@ def test_the_dataset_loads_from_the_hub_by_its_name_and_by_its_tags(
         for name in ("default", "notes"):
             here = datasets.load_dataset(str(folder), name, cache_dir=str(tmp_path / "cache"))
             assert told[f"{revision} {name}"] == {s: d.to_list() for s, d in here.items()}
+
+
+def test_token_files_go_with_their_index(tmp_path: Path, hub: StandIn) -> None:
+    windows = [
+        {"id": f"w{at}", "text": "a window", "input_ids": [at, 1], "doc_ids": ["d"],
+         "starts": [0], "ends": [2], "offsets": [0], "position": at}
+        for at in range(5)
+    ]  # fmt: skip
+    run = finished(
+        tmp_path / "tokens",
+        made=windows,
+        source={"kind": "jsonl", "path": "cats.jsonl", "columns": {"id": "id", "text": "text"}},
+        steps=[{"kind": "pack", "tokenizer": "bundled/smollm2-135m-instruct", "window_tokens": 8}],
+        exports=[
+            {"format": "rows"},
+            {"format": "tokens", "name": "mega", "trainer": "megatron"},
+            {"format": "tokens", "name": "nano", "trainer": "nanotron"},
+        ],
+    )
+    sent = set(publish(run, REPO).sizes)
+    files = {str(path.relative_to(run)) for path in (run / "data").rglob("*") if path.is_file()}
+    assert {path for path in sent if path.startswith("data/")} == files
+    assert {"data/mega/train.idx", "data/nano/train.ds.index"} < files
+    (run / "data" / "mega" / "train.idx").unlink()
+    assert "data/mega/train.idx is not there" in refused(run)

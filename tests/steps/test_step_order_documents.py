@@ -160,6 +160,29 @@ def test_a_number_of_tokens_that_is_none_is_named(size: float) -> None:
         in_order(asked(**WINDOW), table)
 
 
+@pytest.mark.parametrize("shard_documents", [200_000, 5])
+@pytest.mark.parametrize("empty", [[4], [0, 1, 2], list(range(20))])
+def test_rows_without_tokens_drop_whatever_their_vectors(
+    shard_documents: int, empty: list[int]
+) -> None:
+    vectors: list[Any] = np.random.default_rng(0).normal(size=(20, 3)).tolist()
+    size = [7] * 20
+    for at, kind in zip(empty, itertools.cycle([None, [0.0] * 3, [float("nan")] * 3])):
+        vectors[at], size[at] = kind, 0
+    table = documents(
+        np.ones((20, 3)), size=size, embedding_text=pa.array(vectors, pa.list_(pa.float32()))
+    )
+    out = in_order(asked(**WINDOW, shard_documents=shard_documents), table)
+    dropped = {row["id"]: row["drop_reason"] for row in out.to_pylist() if row["drop_reason"]}
+    assert dropped == {f"d{at:03}": "no_tokens" for at in empty}
+
+
+def test_all_rows_without_a_vector_are_counted() -> None:
+    own = pa.array([[1.0], None, None, [2.0], None], pa.list_(pa.float32()))
+    with pytest.raises(EngineError, match=r"row 'd001' has no usable .* \(nor have 2 more rows\)"):
+        in_order(PATH, documents(np.ones((5, 1)), embedding_text=own))
+
+
 def test_whole_numbers_may_be_floats_as_pandas_makes_them_beside_nulls() -> None:
     vectors = [[1, 0], [0, 1], [1, 1]]
     outs = [
@@ -301,7 +324,10 @@ def test_tokens_are_counted_by_a_tokenizer_where_one_is_named() -> None:
     )
     table = documents([[1, 0], [0, 1]], text=["one two three", " "])
     out = in_order(step, table)
-    assert out["windows"].to_pylist() == [[{"number": 0, "place": 0, "start": 0, "end": 3}], None]
+    assert out["windows"].to_pylist() == [
+        [{"number": 0, "place": 0, "start": 0, "end": 3, "of": 3}],
+        None,
+    ]
     assert out["drop_reason"].to_pylist() == [None, "no_text"]
 
 
@@ -359,9 +385,9 @@ def test_what_an_order_is_worth_is_told() -> None:
         "cosine within windows",
         "cosine to the nearest before it in a window",
         "windows of one topic",
-        "cosines",
+        "likeness to the document before, words included",
+        "likeness within windows, words included",
     }
-    assert told["cosines"].startswith("of `embedding_text` alone")
     near, within = (
         float(told[key].split(",")[0])
         for key in ("cosine to the nearest before it in a window", "cosine within windows")
@@ -421,6 +447,13 @@ def test_an_order_in_shards_holds_every_document_once(objective: str) -> None:
     assert "by id" not in told["cosine within windows"]
     for key in ("cosine to the document before", "cosine within windows"):
         assert float(told[key][:5]) > 0.9 * float(told_whole[key][:5])
+    unit = rows.vectors(out, "embedding_text").astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    adjacent = (unit[1:] * unit[:-1]).sum(axis=1).mean()
+    assert float(told["cosine to the document before"][:5]) == pytest.approx(adjacent, abs=6e-4)
+    jumps, of = (int(one) for one in told["jumps"].split(" (")[0].split(" of "))
+    assert of == 399
+    assert jumps >= int(told["shards"]) - 1
     if objective == "window":
         lists = out["windows"].combine_chunks()
         numbers = sorted({part["number"] for own in lists.to_pylist() for part in own})

@@ -235,7 +235,11 @@ def part(number: int, place: int, start: int, end: int) -> dict[str, int]:
 
 
 def planned(*windows: list[dict[str, int]] | None) -> pa.Array:
-    return pa.array(windows, WINDOWS.type)
+    """The windows of each document, whose last part ends with it."""
+    counted = [
+        own and [one | {"of": max(part["end"] for part in own)} for one in own] for own in windows
+    ]
+    return pa.array(counted, WINDOWS.type)
 
 
 def test_planned_windows_are_filled_as_they_were_planned(letters: str) -> None:
@@ -257,7 +261,7 @@ def test_windows_that_were_forgotten_are_not_filled(letters: str) -> None:
 @pytest.mark.parametrize(
     ("windows", "more", "told"),
     [
-        ([part(0, 0, 0, 3)], {}, "more tokens than row 'd0' has"),
+        ([part(0, 0, 0, 3)], {}, "planned for 3 tokens of row 'd0', which has 2"),
         ([part(0, 0, 0, 2)], {"window_tokens": 2, "overflow": "split"}, "set `overflow` there"),
     ],
 )
@@ -274,6 +278,32 @@ def test_a_plan_that_would_lose_the_rest_of_a_document_is_refused(letters: str) 
     windows = planned([part(0, 0, 0, 1)], [part(0, 1, 0, 2)])
     with pytest.raises(RecipeError, match="planned for 1 tokens of row 'd0', which has 3"):
         in_order(asked(letters, 8), documents("abc", "cd", windows=windows))
+
+
+@pytest.mark.parametrize(
+    ("objective", "overflow"),
+    [
+        *itertools.product(["window"], ["split", "truncate", "own_window", "drop"]),
+        *itertools.product(["knn"], ["split", "truncate", "drop"]),
+    ],
+)
+@pytest.mark.parametrize("by", [-2, 1])
+def test_a_plan_by_another_count_of_tokens_is_refused_whatever_became_of_long_documents(
+    letters: str, objective: str, overflow: str, by: int
+) -> None:
+    texts = ["abcdefgh" * 2, "abcdefg", "abc"]
+    order = OrderDocuments.model_validate(
+        {"objective": objective, "window_tokens": 8, "tokens": "n", "overflow": overflow,
+         "dedup_cosine": None, "word_weight": 0 if objective == "window" else None}
+    )  # fmt: skip
+    table = documents(
+        *texts,
+        n=[len(text) + by * (len(text) > 3) for text in texts],
+        embedding_text=rows.vector_column(np.eye(3, dtype=np.float32)),
+    )
+    live = rows.live(in_order(order, table))
+    with pytest.raises(RecipeError, match="windows were planned for"):
+        in_order(asked(letters, 8, overflow=None), live)
 
 
 def test_a_plan_for_larger_windows_is_refused(letters: str) -> None:
