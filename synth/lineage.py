@@ -171,9 +171,10 @@ def _events(steps: Sequence[Searchable], row_id: str, seen: Mapping[str, Row]) -
         row = seen.get(record.name)
         if row is None:
             if record.reads in seen and seen[record.reads]["drop_reason"] is None:
-                yield Event(record.name, row_id, "replaced", {"rows_made": record.rows_made})
+                yield Event(record.name, row_id, "replaced")
             continue
-        if previous is None:
+        if previous is None or record.reads not in seen:
+            # What another step has made may have the same id: an equal window, an equal text.
             yield _birth(record, row)
         else:
             yield from _changes(record, before or {}, row)

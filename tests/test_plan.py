@@ -41,7 +41,10 @@ PROMPT = "---\npurpose: Note.\nneeds: [{needs}]\nmakes: columns\ninto: note\n---
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    lines = [{"text": f"cats number {at} sleep all day", "age": at} for at in range(4)]
+    lines = [
+        {"text": f"cats number {at} sleep all day", "age": at, "vector": [0.5, at]}
+        for at in range(4)
+    ]
     (tmp_path / "cats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return tmp_path
 
@@ -623,6 +626,10 @@ PLANNED = {"window_tokens": 64, "tokenizer": TOKENIZER}
         (
             lambda data: data["source"]["columns"].update(duplicate_of="text"),
             "step 2 (order) writes column 'duplicate_of', but the source has one of that name; ",
+        ),
+        (
+            lambda data: data["source"]["columns"].update(embedding_text="vector"),
+            "step 1 (embed) writes column 'embedding_text', but the source has one of that name",
         ),
         (
             lambda data: data["source"]["columns"].update(windows="text"),

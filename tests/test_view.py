@@ -281,6 +281,28 @@ def export(run: Run, recipe: Recipe) -> RunInfo:
     return RunInfo(recipe, run.records, [], {}, configs, "2026-01-02", {})
 
 
+def test_an_equal_window_of_another_step_is_made_there_and_not_kept(tmp_path: Path) -> None:
+    doc = {"id": "d1", "text": "cats meow"}
+    window = doc | {"id": "w", "doc_ids": ["d1"]}
+    schema = DOC.append(pa.field("doc_ids", pa.list_(pa.string())))
+    steps = [
+        (0, doc, "source", "", 0),
+        (1, window, "a", "source", 1),
+        (2, window, "b", "source", 1),
+    ]
+    for number, row, name, reads, made in steps:
+        table = pa.Table.from_pylist([row, doc | {"id": "d2"}], schema)
+        write_step(tmp_path, number, table, "pack" if made else "source", reads, name, made)
+    (tmp_path / "_run.json").write_bytes(
+        orjson.dumps({"name": "cats", "version": "1", "recipe": ""})
+    )
+    events = open_run(tmp_path).why("w").events
+    assert [(one.step, one.id, one.what) for one in events] == [
+        ("source", "d1", "read"), ("a", "d1", "replaced"), ("b", "d1", "replaced"),
+        ("a", "w", "made"), ("b", "w", "made"),
+    ]  # fmt: skip
+
+
 def test_datasets_opens_a_run_with_two_configs(
     run: Run, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ def loading(run: RunInfo) -> str:
     parts = ["## Load it", fenced(code, "python") if calls else "No configuration has a row."]
     for spec in run.recipe.export:
         if isinstance(spec, TokensExport):
-            parts.append(_token_files(spec, _window_tokens(spec, run)))
+            parts.append(_token_files(spec, _pack_of(spec, run)))
             continue
         found = run.filled.get(spec.configs()[0])
         if found is not None and (told := _with_trainer(spec, found)):
@@ -161,43 +161,48 @@ def _beir(spec: BeirExport, split: str) -> str:
     return f"{told}\n\n{_part(spec, 'BEIR', code, 'python')}"
 
 
-def _window_tokens(spec: TokensExport, run: RunInfo) -> int | None:
-    """Tokens of the windows that an export writes; None where they came from a source."""
+def _pack_of(spec: TokensExport, run: RunInfo) -> Pack | None:
+    """The step that made the windows of an export; None where they came from a source."""
     reads = {record.name: record.reads for record in run.records}
     steps = dict(run.recipe.named_steps())
     name = spec.from_ or list(steps)[-1]
     while (step := steps.get(name)) is not None:
         if isinstance(step, Pack):
-            return step.window_tokens
+            return step
         name = reads.get(name) or ""
     return None
 
 
-def _token_files(spec: TokensExport, window_tokens: int | None) -> str:
+def _token_files(spec: TokensExport, pack: Pack | None) -> str:
     # Megatron-LM cuts samples of so many tokens, nanotron of one more.
-    megatron, nanotron = (
-        ("WINDOW_TOKENS", "WINDOW_TOKENS - 1")
-        if window_tokens is None
-        else (str(window_tokens), str(window_tokens - 1))
-    )
+    size = ("WINDOW_TOKENS", "WINDOW_TOKENS - 1")
+    if pack is not None:
+        size = (str(pack.window_tokens), str(pack.window_tokens - 1))
+    tokenizer = "TOKENIZER" if pack is None else pack.tokenizer
     split = next(iter(spec.splits))
     folder = f"FOLDER/data/{spec.name}"
+    told = ""
+    if pack is not None and not pack.fill:
+        told = (
+            "\n\nWindows are not filled up, so that samples of this length are not windows: they "
+            "run on from one into the next. `fill: true` in `pack` makes every window a sample."
+        )
     if spec.trainer == "megatron":
         code = (
-            f"torchrun pretrain_gpt.py --seq-length {megatron} \\\n"
-            f"  --data-path {folder}/{split} --tokenizer-type HuggingFaceTokenizer ..."
+            f"torchrun pretrain_gpt.py --seq-length {size[0]} --data-path {folder}/{split} \\\n"
+            f"  --tokenizer-type HuggingFaceTokenizer --tokenizer-model {tokenizer} ..."
         )
-        return _part(spec, "Megatron-LM", code, "bash")
+        return _part(spec, "Megatron-LM", code, "bash") + told
     code = (
         "data_stages:\n"
         "- name: train\n"
         "  start_training_step: 1\n"
         "  data:\n"
         "    dataset:\n"
-        f"      dataset_folder: {folder}  # {split}.ds; sequence_length: {nanotron}\n"
-        f"      token_size_in_bytes: {spec.token_bytes}"
+        f"      dataset_folder: {folder}  # {split}.ds; sequence_length: {size[1]}\n"
+        f"      token_size_in_bytes: {spec.token_bytes}  # tokenizer: {tokenizer}"
     )
-    return _part(spec, "nanotron", code, "yaml")
+    return _part(spec, "nanotron", code, "yaml") + told
 
 
 def _part(spec: ExportSpec, what: str, code: str, language: str) -> str:

@@ -41,7 +41,8 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
         return _unknown_tag(problem, place, model)
     got = problem.get("input")
     message = problem["msg"].removeprefix("Value error, ")
-    told = isinstance(got, dict | list) or message.endswith(repr(got))
+    is_said = problem["type"] == "value_error" and message.endswith(repr(got))
+    told = isinstance(got, dict | list) or is_said
     shown = "" if told else f", got {in_line(repr(got))}"
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)

@@ -42,14 +42,9 @@ class _Source(BaseModel):
     @field_validator("columns")
     @classmethod
     def _leaves_ours_alone(cls, columns: Columns) -> Columns:
-        taken = [name for name in columns if name in RESERVED or name.startswith("embedding_")]
+        taken = [name for name in columns if name in RESERVED]
         if taken:
-            named = taken[0].startswith("embedding_")
-            hint = " (such as `vectors`), and give steps that read it `vector: ...`"
-            raise ValueError(
-                f"synth fills {taken[0]!r} itself; call the column something else"
-                f"{hint if named else ''}"
-            )
+            raise ValueError(f"synth fills {taken[0]!r} itself; call the column something else")
         if set(columns) == {"id"}:
             raise ValueError("maps only `id`; map a column with content, such as `text`")
         return columns

@@ -71,7 +71,13 @@ def _schema(spec: SourceSpec, records: Records) -> Schema:
                 f"no record of {records.place} or after it has a value in field {field!r}; "
                 "check `columns`, which says our column: the source's field"
             )
-        fields.append(pa.field(column, _type(column, values)))
+        kind = _type(column, values)
+        if column.startswith("embedding_") and not rows.holds_numbers(kind):
+            raise SourceError(
+                f"columns: {column!r} is a name for embeddings, and field {field!r} holds no lists "
+                "of floats; call the column something else"
+            )
+        fields.append(pa.field(column, kind))
     return pa.schema([*fields, rows.DROP_REASON])
 
 

@@ -80,11 +80,11 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         check_keep(place, step, reads, tables[reads].schema)
         check_against(place, step, reads, tables)
         check_after(place, planned, reads, tables)
+        check_own_columns(place, step, reads, tables, tables[reads].schema)
         if isinstance(step, Pack):
             check_plan(place, step, reads, tables)
         if isinstance(step, OrderDocuments):
             check_tokens(place, step, reads, tables[reads].schema)
-            check_own_columns(place, step, reads, tables, tables[reads].schema)
         steps.append(planned)
         tables[name] = planned
         before = name

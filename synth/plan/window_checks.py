@@ -14,8 +14,9 @@ from synth.core.step import Fields
 from synth.formats import ExportSpec
 from synth.plan.checks import RENAME, Tables, steps_back
 from synth.plan.planned import PlannedStep
-from synth.steps import AnyStep, OrderDocuments, Pack
+from synth.steps import AnyStep, Embed, OrderDocuments, Pack
 from synth.steps.copies import is_number
+from synth.steps.order_documents import WINDOWS
 
 
 def check_plan(place: str, step: Pack, reads: str, tables: Tables) -> None:
@@ -111,20 +112,35 @@ def check_tokens(place: str, step: OrderDocuments, reads: str, schema: Schema) -
 
 
 def check_own_columns(
-    place: str, step: OrderDocuments, reads: str, tables: Tables, schema: Schema
+    place: str, step: AnyStep, reads: str, tables: Tables, schema: Schema
 ) -> None:
-    """Proves that an order, which asks for none of them, replaces no column of a source.
+    """Proves that steps replace no column of a source that nobody has told them to.
 
     Raises:
-        RecipeError: If it does.
+        RecipeError: If one does.
     """
+    match step:
+        case OrderDocuments():
+            own = [*step.adds(), WINDOWS]
+        case Pack():
+            own = [field for field in step.adds() if field.name != step.column]
+        case Embed():
+            own = [*step.adds()]
+        case _:
+            return
     made = {field.name for table in steps_back(reads, tables) for field in _adds(table)}
-    for field in step.adds():
+    for field in own:
         if field.name in schema.names and field.name not in made:
             raise RecipeError(
                 f"{place} writes column {field.name!r}, but the source has one of that name; "
                 f"{RENAME}"
             )
+    brings_plan = WINDOWS.name not in made and WINDOWS in list(schema)
+    if isinstance(step, Pack) and brings_plan:
+        raise RecipeError(
+            f"{place}: the source brings {WINDOWS.name!r}, a plan of order_documents, which is no "
+            "step of this recipe; order here, or leave that column out"
+        )
 
 
 def check_documents(place: str, step: AnyStep, reads: str, tables: Tables) -> None:

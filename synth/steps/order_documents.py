@@ -46,6 +46,7 @@ _ONLY_FOR = {
     "passes": ("window",),
     "word_weight": ("path", "window"),
     "clusters": ("cluster",),
+    "shard_documents": ("path", "window"),
 }
 # What words count for windows unless a recipe says otherwise: with it a language model loses less
 # in them than in the paper's (`benchmarks/results/ordering-loss.md`).

@@ -108,17 +108,24 @@ class Pack(OneTaskStep):
         """Why this step cannot pack what another one has put in order; None where it can."""
         if self.order_by is not None:
             return "order_documents has put documents in order; leave `order_by` out"
-        if not order.plans_windows:
-            return None
-        if self.overflow is not None:
+        if order.plans_windows and self.overflow is not None:
             return _OVERFLOW_IS_PLANNED
+        if order.window_tokens is None:
+            return None
         counted = order.tokenizer is not None
-        for name in ("window_tokens", *(("tokenizer", "column") if counted else ())):
-            mine, planned = getattr(self, name), getattr(order, name)
-            if mine != planned:
+        names = ["window_tokens", *(("tokenizer", "column") if counted else ())]
+        if not order.plans_windows:
+            names.append("overflow")
+        for name in names:
+            mine, theirs = getattr(self, name), getattr(order, name)
+            if name == "overflow":
+                mine = mine or "split"
+            if mine != theirs:
+                what = "plans" if order.plans_windows else "tells of"
+                hint = "" if order.plans_windows else ", or leave `window_tokens` out there"
                 return (
-                    f"`{name}` is {mine!r}, but order_documents plans windows with {planned!r}; "
-                    "give both steps the same"
+                    f"`{name}` is {mine!r}, but order_documents {what} windows with {theirs!r}; "
+                    f"give both steps the same{hint}"
                 )
         return None
 

@@ -395,7 +395,18 @@ def test_a_source_is_marked_by_its_content_and_not_by_its_place(kind: str, tmp_p
     assert content_mark(one, Path("/")) == mark
 
 
-@pytest.mark.parametrize("name", [*RESERVED, "embedding_text"])
+def test_embeddings_come_under_their_own_name_and_nothing_else_does(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    columns = {"text": "text", "embedding_text": "v"}
+    file.write_text('{"text": "a cat", "v": [0.5, 1]}\n')
+    made = planned_schema(spec("jsonl", str(file), columns=columns), tmp_path)
+    assert rows.holds_numbers(made.field("embedding_text").type)
+    file.write_text('{"text": "a cat", "v": "soft"}\n')
+    with pytest.raises(SourceError, match="'embedding_text' is a name for embeddings, and field"):
+        planned_schema(spec("jsonl", str(file), columns=columns), tmp_path)
+
+
+@pytest.mark.parametrize("name", RESERVED)
 def test_a_column_that_synth_fills_cannot_be_mapped(name: str) -> None:
     with pytest.raises(ValidationError, match="synth fills"):
         spec("jsonl", "a.jsonl", columns={name: "x", "text": "text"})
