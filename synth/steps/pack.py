@@ -37,7 +37,8 @@ class Pack(OneTaskStep):
     Where `order_documents` has planned windows, these are filled. Otherwise documents follow each
     other as it has put them, or by `order_by`, and go on in the next window where they do not fit
     into what is left of one. The documents of a window are joined by
-    the tokenizer's end-of-text token. Without `fill` nothing is padded: windows may be
+    the tokenizer's end-of-text token, which the decoded text shows as the tokenizer writes it: like
+    that word in a document, but for its place. Without `fill` nothing is padded: windows may be
     short, none is longer.
 
     Documents without text drop as ``no_text``, those left out as ``too_long`` or, by the plan, as
