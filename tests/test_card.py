@@ -184,3 +184,40 @@ def test_a_card_tells_how_often_to_take_each_configuration() -> None:
     assert re.search(r"\| default \| pairs \| 1,230 \| 0\.7500 \|", text)
     assert re.search(r"\| all_rows \| others \| 1,230 \| 0\.2500 \|", text)
     assert "## Sampling" not in render_card(a_run())
+
+
+TOKENS = """
+name: windows
+version: "1"
+source: {kind: jsonl, path: docs.jsonl}
+steps:
+  - {name: few, kind: pack, tokenizer: bundled/smollm2-135m-instruct, window_tokens: 64}
+  - {name: many, from: source, kind: pack, tokenizer: bundled/smollm2-135m-instruct,
+     window_tokens: 128, fill: true}
+  - {name: some, kind: sample, fraction: 0.5}
+export:
+  - {format: rows}
+  - {format: tokens, name: mine, trainer: TRAINER, from: FROM}
+"""
+
+
+@pytest.mark.parametrize(
+    ("trainer", "told"), [("megatron", "--seq-length {}"), ("nanotron", "sequence_length: {}")]
+)
+@pytest.mark.parametrize(("reads", "tokens"), [("few", 64), ("many", 128), ("some", 128)])
+def test_a_trainer_of_token_files_is_told_the_length_of_its_own_windows(
+    trainer: str, told: str, reads: str, tokens: int
+) -> None:
+    run = a_run(TOKENS.replace("TRAINER", trainer).replace("FROM", reads))
+    records = [record("few", "pack"), record("many", "pack"), record("some", "sample")]
+    reads_of = dict(zip(("few", "many", "some"), ("source", "source", "many"), strict=True))
+    records = [replace(one, reads=reads_of[one.name]) for one in records]
+    text = render_card(replace(run, records=records, prompts=[]))
+    assert f"{told.format(tokens - (trainer == 'nanotron'))} " in f"{text} ".replace("\n", " ")
+    assert ("Windows are not filled up" in text) == (reads == "few")
+
+
+def test_a_card_without_a_row_shows_no_way_to_load_it() -> None:
+    text = render_card(replace(a_run(), configs={}))
+    assert "No configuration has a row." in text
+    assert "load_dataset" not in text

@@ -42,7 +42,7 @@ PROMPT = "---\npurpose: Note.\nneeds: [{needs}]\nmakes: columns\ninto: note\n---
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     lines = [
-        {"text": f"cats number {at} sleep all day", "age": at, "vector": [0.5, at]}
+        {"text": f"cats number {at} sleep all day", "age": at, "vector": [0.5, at], "share": at / 4}
         for at in range(4)
     ]
     (tmp_path / "cats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -564,6 +564,7 @@ def test_windows_that_are_planned_otherwise_than_packed_are_refused(
 
 
 MEGATRON = {"format": "tokens", "name": "mega", "trainer": "megatron"}
+PACKED = {"kind": "pack", "window_tokens": 64, "tokenizer": TOKENIZER}
 PLANNED = {"window_tokens": 64, "tokenizer": TOKENIZER}
 
 
@@ -608,7 +609,19 @@ PLANNED = {"window_tokens": 64, "tokenizer": TOKENIZER}
         (
             lambda data: then(kind="generate", prompt="query_from_passage", model="writer")(data)
             or data.update(export=[{"format": "rows"}, MEGATRON]),
-            "export 'mega': step 'query_from_passage' makes rows of windows, so that files",
+            "export 'mega' reads column 'input_ids', which is null in the windows of step 'pack'",
+        ),
+        (
+            lambda data: then(
+                kind="generate", prompt="paraphrase", model="writer", keep_inputs=True
+            )(data)
+            or data.update(export=[{"format": "rows"}, MEGATRON]),
+            "export 'mega': step 'paraphrase' makes rows of windows, so that files",
+        ),
+        (
+            lambda data: at(3, output="tokens")(data)
+            or then(kind="decontaminate", **{"from": "order", "against": "pack"})(data),
+            "step 4 (decontaminate) reads column 'text', which is null in the windows of step 'p",
         ),
         (
             of("export", splits={"train": 0.9, "test": 0.1}),
@@ -647,6 +660,92 @@ def test_what_windows_are_not_for_is_refused(folder: Path, change: Change, told:
         change(data)
 
     assert told in refused(folder, changed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # One order, packed twice, with figures of the one.
+        lambda data: (
+            at(2, objective="path")(data)
+            or then(name="more", **{"from": "order"}, **PACKED | {"window_tokens": 32})(data)
+        ),
+        # What a model writes of documents in order keeps their order.
+        lambda data: (
+            at(2, objective="path")(data)
+            or data["steps"].insert(
+                2, {"kind": "generate", "prompt": "paraphrase", "model": "writer"}
+            )
+        ),
+        # Rows that a model makes of windows are documents again.
+        lambda data: (
+            then(kind="generate", prompt="paraphrase", model="writer")(data)
+            or then(name="again", **PACKED)(data)
+        ),
+        # A text that has changed is embedded again.
+        lambda data: (
+            data["source"]["columns"].update(embedding_text="vector")
+            or data["steps"].insert(
+                0, {"kind": "compose", "template": "{{ text }}.", "into": "text"}
+            )
+        ),
+    ],
+)
+def test_what_can_be_done_with_ordered_documents_and_windows_is_not_refused(
+    folder: Path, change: Change
+) -> None:
+    def changed(data: dict[str, Any]) -> None:
+        packed_after(PLANNED)(data)
+        change(data)
+
+    planned(folder, changed)
+
+
+def test_rows_made_of_windows_are_published_without_their_tokens(folder: Path) -> None:
+    def changed(data: dict[str, Any]) -> None:
+        packed_after(PLANNED)(data)
+        then(kind="generate", prompt="query_from_passage", model="writer")(data)
+
+    spec, _ = planned(folder, changed).exports[0]
+    assert isinstance(spec, RowsExport)
+    assert {"text", "query", "source_id"} <= set(spec.columns or ())
+    assert not {"input_ids", "starts", "doc_ids", "age"} & set(spec.columns or ())
+
+
+def test_a_column_without_a_form_in_json_may_be_one_that_windows_do_not_have(folder: Path) -> None:
+    table = pa.table({"text": ["cats sleep"] * 3, "blob": pa.array([b"a"] * 3, pa.binary())})
+    pq.write_table(table, folder / "cats.parquet")
+
+    def changed(data: dict[str, Any]) -> None:
+        packed_after(PLANNED)(data)
+        columns = {"text": "text", "blob": "blob"}
+        data["source"] = {"kind": "parquet", "path": "cats.parquet", "columns": columns}
+        data["export"] = {"format": "rows", "files": "jsonl"}
+
+    planned(folder, changed)
+
+
+@pytest.mark.parametrize("more", [[], [("of", pa.int32())]])
+def test_a_plan_of_another_run_is_no_plan_here(folder: Path, more: list[Any]) -> None:
+    part = pa.struct([("number", pa.int64()), ("start", pa.int32()), ("end", pa.int32()), *more])
+    table = pa.table({"text": ["cats sleep"], "windows": pa.array([[]], pa.list_(part))})
+    pq.write_table(table, folder / "cats.parquet")
+
+    def changed(data: dict[str, Any]) -> None:
+        columns = {"text": "text", "windows": "windows"}
+        data["source"] = {"kind": "parquet", "path": "cats.parquet", "columns": columns}
+        data["steps"] = [PACKED]
+        data["export"] = {"format": "rows"}
+
+    assert "the source brings 'windows', a plan of order_documents" in refused(folder, changed)
+
+
+def test_numbers_may_be_filled_again_with_others(folder: Path) -> None:
+    def changed(data: dict[str, Any]) -> None:
+        data["source"]["columns"].update(words="share")
+        data["steps"].insert(0, {"kind": "measure", "column": "text", "what": "words"})
+
+    planned(folder, changed)
 
 
 def test_rows_of_windows_are_published_without_what_only_documents_have(folder: Path) -> None:

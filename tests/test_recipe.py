@@ -52,6 +52,11 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "num",
         "steps.1.num: unknown key; did you mean 'num_perm'?",
     ),
+    "a key of one letter": (
+        "threshold",
+        "k",
+        "steps.1.k: unknown key; allowed are ",
+    ),
     "a key like no other": (
         "threshold",
         "zzz",

@@ -175,10 +175,9 @@ def _pack_of(spec: TokensExport, run: RunInfo) -> Pack | None:
 
 def _token_files(spec: TokensExport, pack: Pack | None) -> str:
     # Megatron-LM cuts samples of so many tokens, nanotron of one more.
-    size = ("WINDOW_TOKENS", "WINDOW_TOKENS - 1")
+    megatron, nanotron = "WINDOW_TOKENS", "WINDOW_TOKENS - 1"
     if pack is not None:
-        size = (str(pack.window_tokens), str(pack.window_tokens - 1))
-    tokenizer = "TOKENIZER" if pack is None else pack.tokenizer
+        megatron, nanotron = str(pack.window_tokens), str(pack.window_tokens - 1)
     split = next(iter(spec.splits))
     folder = f"FOLDER/data/{spec.name}"
     told = ""
@@ -189,8 +188,8 @@ def _token_files(spec: TokensExport, pack: Pack | None) -> str:
         )
     if spec.trainer == "megatron":
         code = (
-            f"torchrun pretrain_gpt.py --seq-length {size[0]} --data-path {folder}/{split} \\\n"
-            f"  --tokenizer-type HuggingFaceTokenizer --tokenizer-model {tokenizer} ..."
+            f"torchrun pretrain_gpt.py --seq-length {megatron} --data-path {folder}/{split} \\\n"
+            f"  --tokenizer-type HuggingFaceTokenizer --tokenizer-model TOKENIZER ..."
         )
         return _part(spec, "Megatron-LM", code, "bash") + told
     code = (
@@ -199,8 +198,8 @@ def _token_files(spec: TokensExport, pack: Pack | None) -> str:
         "  start_training_step: 1\n"
         "  data:\n"
         "    dataset:\n"
-        f"      dataset_folder: {folder}  # {split}.ds; sequence_length: {size[1]}\n"
-        f"      token_size_in_bytes: {spec.token_bytes}  # tokenizer: {tokenizer}"
+        f"      dataset_folder: {folder}  # {split}.ds; sequence_length: {nanotron}\n"
+        f"      token_size_in_bytes: {spec.token_bytes}"
     )
     return _part(spec, "nanotron", code, "yaml") + told
 

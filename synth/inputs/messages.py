@@ -21,6 +21,8 @@ _WORDS = {
 _MOST_CHARS = 120
 # As likely meant as `difflib.get_close_matches` takes it to be.
 _CLOSE = 0.6
+# Letters of a key that may be the beginning of another.
+_SHORTEST = 3
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
@@ -104,9 +106,8 @@ def _unknown_key(problem: Any, place: str, model: type[BaseModel]) -> str:  # no
     allowed = _fields_at(model, problem["loc"])
     key = str(problem["loc"][-1])
     # A key may be written short, as `window` for `window_tokens`.
-    likeness = {
-        name: max(_likeness(key, name), _likeness(key, name[: len(key) + 1])) for name in allowed
-    }
+    short = len(key) + 1 if len(key) >= _SHORTEST else None
+    likeness = {name: max(_likeness(key, name), _likeness(key, name[:short])) for name in allowed}
     near = max(allowed, key=lambda name: likeness[name], default="")
     close = likeness.get(near, 0) >= _CLOSE
     hint = f"did you mean {near!r}?" if close else f"allowed are {', '.join(allowed)}"

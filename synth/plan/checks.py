@@ -81,34 +81,39 @@ def check_columns(place: str, needs: Fields, table: str, schema: Schema) -> None
             )
 
 
-def check_adds(place: str, adds: Fields, table: str, schema: Schema) -> None:
-    """Proves that a column that is added, or filled again, replaces none of another type.
+def check_adds(place: str, adds: Fields, reads: str, tables: Tables) -> None:
+    """Proves that a column that is added, or filled again, replaces none of another kind.
 
     Raises:
         RecipeError: If it does.
     """
+    schema = tables[reads].schema
     for field in adds:
         at = schema.get_field_index(field.name)
         if at < 0:
             continue
         found = schema.field(at).type
         if not (pa.types.is_null(found) or _is_filled_again(field.type, found)):
+            made = (one.name for one in steps_back(reads, tables) if field.name in one.adds)
+            by_step = next(made, None)
             raise RecipeError(
-                f"{place} writes column {field.name!r} as {_type(field.type)}, but in {table!r} "
-                f"there is one of that name, {_type(found)}; {RENAME}"
+                f"{place} writes column {field.name!r} as {_type(field.type)}, but in {reads!r} "
+                f"there is one of that name, {_type(found)}; "
+                f"{RENAME if by_step is None else f'step {by_step!r} makes it: rename one of them'}"
             )
 
 
 def _is_filled_again(one: pa.DataType, other: pa.DataType) -> bool:
-    """Whether values of two types are the same in kind: numbers may have other sizes."""
-    kinds = (pa.types.is_integer, pa.types.is_floating)
-    return rows.same_type(one, other) or any(kind(one) and kind(other) for kind in kinds)
+    """Whether values of two types are of one kind: numbers may have other sizes."""
+    return rows.same_type(one, other) or (_is_number(one) and _is_number(other))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 # What to do with a source's column whose name a step takes.
 RENAME = "give that one another name, or leave it out, in the `columns` of its source"
-
-
 # What to do where embeddings are wanted.
 _HOW_TO_EMBED = (
     "; an `embed` step makes embeddings, or a source brings them as lists of floats (1.0, not 1)"

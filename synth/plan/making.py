@@ -34,18 +34,13 @@ from synth.plan.checks import (
 from synth.plan.models import Models
 from synth.plan.planned import Ingredients, Plan, PlannedSource, PlannedStep
 from synth.plan.window_checks import (
-    check_after,
-    check_documents,
-    check_left,
-    check_once,
-    check_one_split,
-    check_own_columns,
-    check_plan,
-    check_tokens,
+    check_filled,
+    check_window_export,
+    check_window_step,
     null_in_windows,
 )
 from synth.recipe import EXPORT, SOURCE, Recipe
-from synth.steps import AnyStep, DropListed, Generate, OrderDocuments, Pack
+from synth.steps import AnyStep, DropListed, Generate, Pack
 from synth.steps.ask import ModelCard
 from synth.steps.generate import Generation
 from synth.steps.tokens import end_of_text, load_tokenizer
@@ -79,12 +74,6 @@ def make_plan(recipe: Recipe, limit: int | None = None) -> Plan:
         check_scored(place, needs_scores(step), reads, tables)
         check_keep(place, step, reads, tables[reads].schema)
         check_against(place, step, reads, tables)
-        check_after(place, planned, reads, tables)
-        check_own_columns(place, step, reads, tables, tables[reads].schema)
-        if isinstance(step, Pack):
-            check_plan(place, step, reads, tables)
-        if isinstance(step, OrderDocuments):
-            check_tokens(place, step, reads, tables[reads].schema)
         steps.append(planned)
         tables[name] = planned
         before = name
@@ -170,15 +159,16 @@ def _step(
             step, ingredients["drop list"] = _holding(place, step, source, models)
         needs, adds = step.needs(), step.adds()
     check_columns(place, needs, reads, source.schema)
-    check_documents(place, step, reads, tables)
-    check_left(place, needs, reads, tables)
-    check_adds(place, adds, reads, source.schema)
+    check_adds(place, adds, reads, tables)
     for table, fields in step.second_tables().items() if hasattr(step, "second_tables") else ():
         check_table(place, _key_of(step, table), table, tables, models.recipe)
         check_columns(place, fields, table, tables[table].schema)
+        check_filled(place, fields, table, tables)
         ingredients[f"rows of {table}"] = tables[table].fingerprint
     schema = rows.with_fields(source.schema, adds)
-    return PlannedStep(number, name, step, reads, schema, ingredients, generation)
+    planned = PlannedStep(number, name, step, reads, schema, ingredients, generation)
+    check_window_step(place, planned, needs, tables)
+    return planned
 
 
 def _key_of(step: AnyStep, table: str) -> str:
@@ -239,23 +229,21 @@ def _export(spec: ExportSpec, last: str, tables: Tables, recipe: Recipe) -> tupl
     check_table(place, "from", reads, tables, recipe)
     schema = tables[reads].schema
     check_columns(place, spec.needs(), reads, schema)
-    check_left(place, spec.needs(), reads, tables)
-    check_one_split(place, spec, reads, tables)
-    if isinstance(spec, TokensExport):
-        check_once(place, reads, tables)
+    check_window_export(place, spec, reads, tables)
     check_scored(place, spec.needs_scores(), reads, tables)
     for table, fields in spec.second_tables().items():
         check_table(place, "corpus", table, tables, recipe)
         check_columns(place, fields, table, tables[table].schema)
+        check_filled(place, fields, table, tables)
     if isinstance(spec, TokensExport) and find_spec("datatrove") is None:
         raise RecipeError(
             f"{place}: the format tokens needs the package datatrove, which is not installed; "
             "pip install 'synth-recipes[tokens]'"
         )
-    if spec.files == "jsonl" and isinstance(spec, RowsExport | DocumentsExport):
-        check_json(place, spec.published(schema.names), schema)
     spec = spec.completed(recipe.name)
     if isinstance(spec, RowsExport) and (null := null_in_windows(reads, tables)):
-        left = tuple(name for name in spec.published(schema.names) if name not in null)
-        spec = spec.model_copy(update={"columns": left})
+        left = [name for name in spec.published(schema.names) if name not in null]
+        spec = RowsExport.model_validate({**spec.model_dump(by_alias=True), "columns": left})
+    if spec.files == "jsonl" and isinstance(spec, RowsExport | DocumentsExport):
+        check_json(place, spec.published(schema.names), schema)
     return spec, reads

@@ -83,6 +83,12 @@ class PlannedStep:
         return by_llm or self.step.makes_rows
 
     @property
+    def adds(self) -> frozenset[str]:
+        """Names of the columns that it adds, or fills again."""
+        fields = self.step.adds() if self.generation is None else self.generation.adds()
+        return frozenset(field.name for field in fields)
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Names of the models that it asks."""
         if isinstance(self.step, Generate):

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from synth.core.errors import PublishError
 from synth.export.layout import FileSet
 from synth.export.shaped import ROWS
-from synth.formats import TokensExport
 from synth.manifest import read_record
 from synth.publish.contents import ToPublish
 from synth.view import EXPORT_FOLDER
@@ -46,8 +45,7 @@ def loading_findings(asked: ToPublish, head: Mapping[str, Any]) -> list[str]:
 def _empty(asked: ToPublish, named: list[str]) -> Iterator[str]:
     for spec, files in asked.file_sets():
         if files.config is None:
-            if isinstance(spec, TokensExport):
-                yield from _torn(asked, files)
+            yield from _missing(asked, files)
             continue
         if files.config not in named:
             yield (
@@ -64,18 +62,16 @@ def _empty(asked: ToPublish, named: list[str]) -> Iterator[str]:
                 )
 
 
-def _torn(asked: ToPublish, files: FileSet) -> Iterator[str]:
-    """Files that only a trainer reads, of which one is not there without the other."""
+def _missing(asked: ToPublish, files: FileSet) -> Iterator[str]:
+    """Files that only a trainer reads and that are not there."""
     folder = asked.root / files.folder
     for split in files.splits:
-        patterns = files.patterns(split)
-        missing = [pattern for pattern in patterns if not any(folder.glob(pattern))]
-        if missing:
-            yield (
-                f"{files.folder}/{missing[0]} is not there: the split {split!r} has no row, or the "
-                "file was lost; look at the step with `synth view`, or run the recipe with "
-                "--restart-from export"
-            )
+        for pattern in files.patterns(split):
+            if not any(folder.glob(pattern)):
+                yield (
+                    f"{files.folder}/{pattern} is not there: the split {split!r} has no row, or "
+                    "the file was lost; run the recipe with --restart-from export"
+                )
 
 
 def _loaded(asked: ToPublish, name: str, cache: str) -> Any:  # noqa: ANN401  (datasets has no types)

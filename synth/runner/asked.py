@@ -15,7 +15,6 @@ from synth.plan import PlannedStep
 from synth.runner.asking import Asker, AskJob
 from synth.runner.feeding import ask_all
 from synth.runner.machine import PART_ROWS, Machine
-from synth.runner.raised import our_errors
 from synth.runner.work import EncodeJob, Entry, encode, write_part
 
 if TYPE_CHECKING:
@@ -91,8 +90,7 @@ def generated_here(step: PlannedStep, rows_in: int, machine: Machine) -> list[En
     table = machine.folder.live_rows(machine.folder.plan.table(step.reads))
     size = feed.batch_rows
     batches = [table.slice(at, size) for at in range(0, table.num_rows, size)]
-    with our_errors():
-        parts = ask_all(feed.job, batches, feed.batches)
+    parts = ask_all(feed.job, batches, feed.batches)
     done, target = pa.concat_tables(parts, promote_options="permissive"), machine.target(step)
     return [
         write_part(done.slice(at, PART_ROWS), target) for at in range(0, done.num_rows, PART_ROWS)

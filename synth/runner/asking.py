@@ -172,8 +172,8 @@ class Asker:
             starts = await self._job.meter.asker_started.remote(self._generation.name)
             if starts > _FRUITLESS_STARTS * self._job.askers:
                 raise EngineError(
-                    f"step {self._generation.name!r}: its worker ended {starts - 1} times before "
-                    "it finished a batch; look into _logs/ of the run"
+                    f"its worker ended {starts - 1} times before it finished a batch; look into "
+                    "_logs/ of the run"
                 )
         await self._beat()
 
@@ -255,9 +255,9 @@ class Asker:
         reasons = [answer.parsed.failure for answer in answers if answer.parsed.failure]
         common = max(set(reasons), key=reasons.count) if reasons else "none in this batch"
         raise EngineError(
-            f"step {self._generation.name!r}: {share:.0%} of the last {len(self._failed)} rows "
-            f"failed, most often as {common}, where max_error_rate allows {limit:.0%}; mend the "
-            "prompt (its replies are kept in _replies/), or raise max_error_rate of the step"
+            f"{share:.0%} of the last {len(self._failed)} rows failed, most often as {common}, "
+            f"where max_error_rate allows {limit:.0%}; mend the prompt (its replies are kept in "
+            "_replies/), or raise max_error_rate of the step"
         )
 
 

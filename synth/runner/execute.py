@@ -81,7 +81,8 @@ def run_maps(steps: Sequence[PlannedStep], machine: Machine) -> list[StepRecord]
             batch_size=PART_ROWS,
             batch_format="pyarrow",
         )
-        entries = _collected(worked)
+        with our_errors():
+            entries = _collected(worked)
     seconds = time.monotonic() - started
     records = []
     for step in steps:
@@ -92,10 +93,15 @@ def run_maps(steps: Sequence[PlannedStep], machine: Machine) -> list[StepRecord]
 
 
 def run_step(step: PlannedStep, machine: Machine) -> StepRecord:
-    """Runs one step that is no map step."""
+    """Runs one step that is no map step.
+
+    Raises:
+        SynthError: What a worker raised, as it raised it, with the step's name.
+        EngineError: If Ray itself gave up.
+    """
     started = time.monotonic()
     rows_in = machine.folder.rows_out(machine.folder.plan.table(step.reads))
-    with in_step(step.name):
+    with in_step(step.name), our_errors():
         entries = _entries(step, rows_in, machine) if rows_in else []
     return machine.folder.finish(step, entries, rows_in, time.monotonic() - started)
 
@@ -160,11 +166,5 @@ def _whole_here(step: PlannedStep, declared: CorpusStep, machine: Machine) -> li
 
 
 def _collected(dataset: Dataset) -> list[Entry]:
-    """Runs the pipeline; the ledger entries of all its parts.
-
-    Raises:
-        SynthError: What a worker raised, as it raised it.
-        EngineError: If Ray itself gave up.
-    """
-    with our_errors():
-        return [Entry.from_json(row["entry"]) for row in dataset.iter_rows()]
+    """Runs the pipeline; the ledger entries of all its parts."""
+    return [Entry.from_json(row["entry"]) for row in dataset.iter_rows()]

@@ -12,7 +12,7 @@ from synth.algorithms.approximate import Search
 from synth.core import rows
 from synth.core.rows import Table
 from synth.core.step import Column, Fields
-from synth.steps.copies import DUPLICATE_OF, Keep, ranked_by
+from synth.steps.copies import DUPLICATE_OF, Keep, is_number, ranked_by
 from synth.steps.generate import ANY
 from synth.steps.semantic_dedup import DUPLICATE_COSINE
 from synth.steps.tasks import Here
@@ -40,6 +40,13 @@ WINDOWS = pa.field(
         )
     ),
 )
+
+
+def is_count(kind: pa.DataType) -> bool:
+    """Whether a column of this type may say how many tokens documents have."""
+    return is_number(kind) or bool(pa.types.is_decimal(kind))
+
+
 # What only some objectives look at.
 _ONLY_FOR = {
     "method": ("path",),

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.algorithms.neighbors import Vectors
-from synth.algorithms.order_figures import Figures, Spread
 from synth.algorithms.ordering import Documents, Ordered, ordered
 from synth.algorithms.spans import Spans, places, window_begins
 from synth.core import rows
 from synth.core.errors import RecipeError
 from synth.core.rows import Table
 from synth.steps import cells
-from synth.steps.copies import DUPLICATE_OF, is_number, named, present_texts, visits
+from synth.steps.copies import DUPLICATE_OF, named, present_texts, visits
 from synth.steps.entry_lists import listed
-from synth.steps.order_documents import POSITION, WINDOWS, OrderDocuments
+from synth.steps.order_documents import POSITION, WINDOWS, OrderDocuments, is_count
+from synth.steps.order_facts import Told
 from synth.steps.semantic_dedup import DUPLICATE_COSINE
 from synth.steps.tokens import token_counts
 
@@ -31,29 +25,6 @@ Index = NDArray[np.int64]
 
 # Places in documents are numbers of 32 bits.
 _MOST_TOKENS = 2**31 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is known of rows that were put in order.
-
-    Attributes:
-        kept: Rows that did not drop.
-        windows: Their windows.
-        ends: The vectors of the first and the last, shape (2, dim); zero where there is none.
-        after: Figures of their order.
-        before: Figures of the same rows by their ids.
-        searched: How neighbours were searched.
-        recall: Share of them that was found.
-    """
-
-    kept: int
-    windows: int
-    ends: Vectors
-    after: Figures
-    before: Figures
-    searched: str
-    recall: float
 
 
 def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
@@ -67,11 +38,11 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
         EngineError: If a vector is null, zero or not finite, or the tokenizer cannot be loaded.
         RecipeError: If the column of ``max:`` or of `tokens` does not hold numbers.
     """
-    vectors = unit_vectors(step, table)
     texts = pa.nulls(table.num_rows, pa.large_string())
     if step.reads_text:
         texts = present_texts(table, (step.column,))
     tokens = _tokens(step, table, texts)
+    vectors = unit_vectors(step, table, None if tokens is None else tokens > 0)
     if tokens is not None:
         reason = "no_text" if step.tokens is None else "no_tokens"
         table = rows.mark_dropped(table, tokens == 0, reason)
@@ -91,10 +62,10 @@ def ordered_rows(step: OrderDocuments, table: Table) -> tuple[Table, Told]:
     dropped = np.setdiff1d(np.arange(table.num_rows), stays)
     table = _with_copies(step, table, at, done)
     table = table.take(pa.array(np.concatenate([stays, dropped])))
-    if step.plans_windows:
-        windows = _windows(done, documents.tokens, table.num_rows)
+    if done.spans is not None and documents.tokens is not None:
+        windows = _windows(done, done.spans, documents.tokens, table.num_rows)
         table = rows.with_column(table, WINDOWS, windows)
-    elif WINDOWS.name in table.column_names:
+    elif WINDOWS in list(table.schema):
         # What an earlier order planned is not what this one makes.
         table = rows.with_column(table, WINDOWS, pa.nulls(table.num_rows, WINDOWS.type))
     return table, _told(done, vectors[stays])
@@ -107,13 +78,21 @@ def _told(done: Ordered, vectors: Vectors) -> Told:
     return Told(len(done.order), windows, ends, done.after, done.before, done.searched, done.recall)
 
 
-def unit_vectors(step: OrderDocuments, table: Table) -> Vectors:
-    """The embeddings of rows, of length 1; zeros where there is nothing to embed.
+def unit_vectors(
+    step: OrderDocuments, table: Table, wanted: NDArray[np.bool_] | None = None
+) -> Vectors:
+    """The embeddings of rows, of length 1; zeros where none is wanted.
+
+    Args:
+        step: The step.
+        table: The rows.
+        wanted: Which rows do not drop for want of tokens, whatever their vectors, shape (rows,); by
+            default those with text, or by the column of `tokens`.
 
     Raises:
-        EngineError: If one is null, zero or not finite, of a row that has text or tokens.
+        EngineError: If one that is wanted is null, zero or not finite.
     """
-    wanted = _has_content(step, table)
+    wanted = _has_content(step, table) if wanted is None else wanted
     found = cells.usable_vectors(table.filter(pa.array(wanted)), step.vector)
     units = np.zeros((table.num_rows, found.shape[1]), np.float32)
     units[wanted] = found / np.linalg.norm(found, axis=1, keepdims=True)
@@ -121,7 +100,6 @@ def unit_vectors(step: OrderDocuments, table: Table) -> Vectors:
 
 
 def _has_content(step: OrderDocuments, table: Table) -> NDArray[np.bool_]:
-    """Whether rows may stay: those without text or tokens drop, whatever their vectors."""
     if step.tokenizer is not None:
         there = present_texts(table, (step.column,)).is_valid()
         return np.asarray(there.to_numpy(zero_copy_only=False), np.bool_)
@@ -140,10 +118,10 @@ def _tokens(step: OrderDocuments, table: Table, texts: pa.Array) -> Index | None
 def _tokens_of(name: str, table: Table) -> Index:
     """What a column says of the tokens of each row, 0 where it says nothing."""
     column = table.column(name)
-    if not (is_number(column.type) or pa.types.is_decimal(column.type)):
+    if not is_count(column.type):
         raise RecipeError(f"tokens: {name} must hold whole numbers, not {column.type}")
     # Nulls make floats of whole numbers in pandas, and are not a number there.
-    given = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    given = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     found = np.nan_to_num(given, nan=0.0)
     wrong = (found < 0) | (found != np.floor(found)) | (found > _MOST_TOKENS)
     if wrong.any():
@@ -184,17 +162,15 @@ def _with_copies(step: OrderDocuments, table: Table, at: Index, done: Ordered) -
     return rows.mark_dropped(table, of >= 0, "semantic_copy")
 
 
-def _windows(done: Ordered, tokens: Index | None, count: int) -> pa.Array:
+def _windows(done: Ordered, spans: Spans, tokens: Index, count: int) -> pa.Array:
     """The windows of each row in order; null in those behind, which dropped."""
-    spans = done.spans or Spans(*(np.zeros(0, np.int64) for _ in Spans._fields))
     rank = np.full(len(done.of), -1)
     rank[done.order] = np.arange(len(done.order))
     of = rank[spans.documents]
     place = places(np.diff(window_begins(spans)))
     order = np.lexsort((spans.starts, spans.windows, of))
     fields = list(WINDOWS.type.value_type)
-    counted = np.zeros(0, np.int64) if tokens is None else tokens
-    values = (spans.windows, place, spans.starts, spans.ends, counted[spans.documents])
+    values = (spans.windows, place, spans.starts, spans.ends, tokens[spans.documents])
     entries = pa.StructArray.from_arrays(
         [pa.array(one[order], field.type) for one, field in zip(values, fields, strict=True)],
         fields=fields,
@@ -229,76 +205,3 @@ def moved(table: Table, kept: int, position: int, window: int, *, turned: bool) 
     sizes = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     shifted = listed(pa.StructArray.from_arrays(parts, fields=fields), sizes, WINDOWS.type)
     return rows.with_column(table, WINDOWS, pc.if_else(lists.is_valid(), shifted, None))
-
-
-def facts(step: OrderDocuments, told: Sequence[Told], turned: Sequence[bool]) -> dict[str, str]:
-    """What the ledger says of an order made in one or more shards.
-
-    Args:
-        step: The step.
-        told: Of each shard.
-        turned: Whether its order is turned round.
-    """
-    after = reduce(add, (one.after for one in told))
-    # Shards are not cut by id: only where there is one, there is an order by id to compare with.
-    compared = [after, told[0].before] if len(told) == 1 else [after]
-    meeting = _meeting(told, turned)
-    adjacent = [one.adjacent + Spread.of(meeting, np.ones(len(meeting))) for one in compared]
-    found = {
-        "search": f"{told[0].searched}, recall {min(one.recall for one in told):.3f}",
-        "cosine to the document before": _spread(*adjacent),
-        # Where shards meet nobody has looked for neighbours.
-        "jumps": _share(*((one.jumps + len(meeting), one.documents - 1) for one in compared)),
-    }
-    if len(told) > 1:
-        found["shards"] = f"{len(told):,}"
-        found["neighbours and near copies"] = (
-            "looked for in each shard; `semantic_dedup` before this step finds copies between them"
-        )
-    if after.windows:
-        each = "" if step.plans_windows or len(told) == 1 else ", of each shard by itself"
-        found["windows"] = f"{after.windows:,} of {step.window_tokens:,} tokens at most{each}"
-        found["documents in a window"] = f"{after.parts / after.windows:.1f}"
-        found["cosine within windows"] = _spread(*(one.within for one in compared))
-        found["cosine to the nearest before it in a window"] = _spread(
-            *(one.nearest for one in compared)
-        )
-    if step.words_count:
-        found["likeness to the document before, words included"] = _spread(
-            *(one.adjacent_by_rule for one in compared)
-        )
-        found["likeness within windows, words included"] = _spread(
-            *(one.within_by_rule for one in compared)
-        )
-    if after.several and step.source is not None:
-        found[f"windows of one {step.source}"] = _share(
-            *((one.one_source, one.several) for one in compared)
-        )
-    return {name: shown for name, shown in found.items() if shown}
-
-
-def _meeting(told: Sequence[Told], turned: Sequence[bool]) -> NDArray[np.float32]:
-    """The cosine of the last document of each shard and the first of the next."""
-    ends = [
-        one.ends[::-1] if turn else one.ends
-        for one, turn in zip(told, turned, strict=True)
-        if one.kept
-    ]
-    found = [np.vdot(before[1], after[0]) for before, after in itertools.pairwise(ends)]
-    return np.array(found, np.float32)
-
-
-def _share(*counts: tuple[int, int]) -> str:
-    """How many of how many, after and before; nothing where there are none."""
-    told = [f"{number:,} of {of:,} ({number / of:.1%})" for number, of in counts if of > 0]
-    return "; by id ".join(told) if len(told) == len(counts) else ""
-
-
-def _spread(*spreads: Spread) -> str:
-    """The mean and deciles, after and before; nothing where there is no pair to compare."""
-    told = []
-    for one in spreads:
-        if one.weights.any():
-            deciles = " ".join(f"{one.quantile(tenth / 10):.2f}" for tenth in range(1, 10))
-            told.append(f"{one.mean:.3f}, deciles {deciles}")
-    return "; by id ".join(told) if len(told) == len(spreads) else ""

@@ -21,7 +21,8 @@ from synth.core.rows import Table
 from synth.steps import cells
 from synth.steps.entry_lists import text_keys
 from synth.steps.order_documents import OrderDocuments
-from synth.steps.order_rows import Told, facts, moved, ordered_rows, unit_vectors
+from synth.steps.order_facts import Told, facts
+from synth.steps.order_rows import moved, ordered_rows, unit_vectors
 from synth.steps.tasks import Tasks, Value
 from synth.steps.whole import by_id, with_facts
 
@@ -50,7 +51,7 @@ def ordered_in_shards(
     parts = _cut(step, blocks, count, tasks) if step.in_shards(count) else [tuple(blocks)]
     done = [tasks.run(_shard, step, *part, returns=2) for part in parts]
     told: list[Told] = tasks.get([one[1] for one in done])
-    turned = turns([one.ends for one in told]) if step.objective == "path" else [False] * len(told)
+    turned = _turned(step, told)
     tables, position, window = [], 0, 0
     shown = facts(step, told, turned)
     for (table, _), one, turn in zip(done, told, turned, strict=True):
@@ -126,6 +127,16 @@ def _shard(step: OrderDocuments, *parts: Table) -> tuple[Table, Told]:
     table = by_id(pa.concat_tables(parts))
     cells.check_ids(table)
     return ordered_rows(step, table)
+
+
+def _turned(step: OrderDocuments, told: Sequence[Told]) -> list[bool]:
+    """Whether the order of each shard is turned round; one without a document is left."""
+    found = [False] * len(told)
+    if step.objective == "path":
+        there = [at for at, one in enumerate(told) if one.kept]
+        for at, turn in zip(there, turns([told[at].ends for at in there]), strict=True):
+            found[at] = turn
+    return found
 
 
 def turns(ends: Sequence[Vectors]) -> list[bool]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from synth.algorithms.spans import Spans
 
-_NUMBERS = pa.list_(pa.int32())
+NUMBERS, DOC_IDS = pa.list_(pa.int32()), pa.list_(pa.string())
 # More documents are not brought together in one process.
 _IN_ONE_TASK = 100_000
 _OVERFLOW_IS_PLANNED = (
@@ -35,11 +35,11 @@ class Pack(OneTaskStep):
     """Make one row of each window of `window_tokens` tokens, filled with documents.
 
     Where `order_documents` has planned windows, these are filled. Otherwise documents follow each
-    other as it has put them, or by `order_by`, and go on in the next window where they do not fit
-    into what is left of one. The documents of a window are joined by
-    the tokenizer's end-of-text token, which the decoded text shows as the tokenizer writes it: like
-    that word in a document, but for its place. Without `fill` nothing is padded: windows may be
-    short, none is longer.
+    other in the order of its `position`, else of `order_by`, else of their ids, and go on in the
+    next window where they do not fit into what is left of one. The documents of a window are joined
+    by the tokenizer's end-of-text token; a decoded text cannot tell it from the same word in a
+    document, tokens and spans can. Without `fill` nothing is padded: windows may be short, none is
+    longer.
 
     Documents without text drop as ``no_text``, those left out as ``too_long`` or, by the plan, as
     ``not_planned``. Columns that belong to one document are null.
@@ -54,8 +54,7 @@ class Pack(OneTaskStep):
             it windows that it shares with no other, ``drop`` leaves it out. Where windows are
             planned, `order_documents` has its own.
         order_by: A column of numbers or texts by which documents follow each other, the lowest
-            first and those without one last, where `order_documents` has not put them in order; by
-            default their ids.
+            first and those without one last, where `order_documents` has not put them in order.
         shuffle: Whether windows come in random order: documents of a window belong together,
             windows that follow each other in training should not.
         seed: Draws that order.
@@ -94,14 +93,14 @@ class Pack(OneTaskStep):
         in `doc_ids`; `offsets` has how many tokens of the document stand before these, in other
         windows.
         """
-        ids = () if self.output == "text" else (pa.field("input_ids", _NUMBERS),)
+        ids = () if self.output == "text" else (pa.field("input_ids", NUMBERS),)
         return (
             pa.field(self.column, pa.string()),
             *ids,
-            pa.field("doc_ids", pa.list_(pa.string())),
-            pa.field("starts", _NUMBERS),
-            pa.field("ends", _NUMBERS),
-            pa.field("offsets", _NUMBERS),
+            pa.field("doc_ids", DOC_IDS),
+            pa.field("starts", NUMBERS),
+            pa.field("ends", NUMBERS),
+            pa.field("offsets", NUMBERS),
             POSITION,
         )
 
@@ -109,24 +108,17 @@ class Pack(OneTaskStep):
         """Why this step cannot pack what another one has put in order; None where it can."""
         if self.order_by is not None:
             return "order_documents has put documents in order; leave `order_by` out"
-        if order.plans_windows and self.overflow is not None:
-            return _OVERFLOW_IS_PLANNED
-        if order.window_tokens is None:
-            return None
-        counted = order.tokenizer is not None
-        names = ["window_tokens", *(("tokenizer", "column") if counted else ())]
         if not order.plans_windows:
-            names.append("overflow")
-        for name in names:
-            mine, theirs = getattr(self, name), getattr(order, name)
-            if name == "overflow":
-                mine = mine or "split"
-            if mine != theirs:
-                what = "plans" if order.plans_windows else "tells of"
-                hint = "" if order.plans_windows else ", or leave `window_tokens` out there"
+            return None
+        if self.overflow is not None:
+            return _OVERFLOW_IS_PLANNED
+        counted = order.tokenizer is not None
+        for name in ("window_tokens", *(("tokenizer", "column") if counted else ())):
+            mine, planned = getattr(self, name), getattr(order, name)
+            if mine != planned:
                 return (
-                    f"`{name}` is {mine!r}, but order_documents {what} windows with {theirs!r}; "
-                    f"give both steps the same{hint}"
+                    f"`{name}` is {mine!r}, but order_documents plans windows with {planned!r}; "
+                    "give both steps the same"
                 )
         return None
 

@@ -25,6 +25,7 @@ from synth.steps import cells
 from synth.steps.copies import present_texts
 from synth.steps.entry_lists import listed
 from synth.steps.order_documents import POSITION, WINDOWS
+from synth.steps.pack import DOC_IDS, NUMBERS
 from synth.steps.tasks import Tasks, Value
 from synth.steps.tokens import Tokens, end_of_text, load_tokenizer, tokens_of
 from synth.steps.whole import IS_NEW, by_id, with_facts
@@ -38,7 +39,6 @@ Index = NDArray[np.int64]
 # Tokens of a chunk, about; offsets of 32 bits end at 2 billion.
 _CHUNK_TOKENS = 2**26
 _COUNT, _ROW = "_tokens", "_row"
-_NUMBERS, _DOC_IDS = pa.list_(pa.int32()), pa.list_(pa.string())
 
 
 class Chunk(NamedTuple):
@@ -219,14 +219,14 @@ def _rows(
     size = step.window_tokens if step.fill else None
     windows = filled(spans, np.concatenate(pieces), begins, separator, size)
     count, counts = len(windows.begins) - 1, np.diff(windows.parts)
-    input_ids = listed(pa.array(windows.ids), np.diff(windows.begins), _NUMBERS)
+    input_ids = listed(pa.array(windows.ids), np.diff(windows.begins), NUMBERS)
     ends = windows.starts + chunk.tokens
     made = {
         "id": _ids(windows, chunk),
-        "doc_ids": listed(chunk.ids.cast(pa.string()), counts, _DOC_IDS),
-        "starts": listed(pa.array(windows.starts, pa.int32()), counts, _NUMBERS),
-        "ends": listed(pa.array(ends, pa.int32()), counts, _NUMBERS),
-        "offsets": listed(pa.array(chunk.offsets, pa.int32()), counts, _NUMBERS),
+        "doc_ids": listed(chunk.ids.cast(pa.string()), counts, DOC_IDS),
+        "starts": listed(pa.array(windows.starts, pa.int32()), counts, NUMBERS),
+        "ends": listed(pa.array(ends, pa.int32()), counts, NUMBERS),
+        "offsets": listed(pa.array(chunk.offsets, pa.int32()), counts, NUMBERS),
         POSITION.name: pa.array(np.arange(chunk.first, chunk.first + count)),
         IS_NEW.name: pa.array(np.ones(count, np.bool_)),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from synth.core.bundled import BUNDLED, bundled_folder
 from synth.core.errors import EngineError, in_one_line
+from synth.core.paths import user_path
 
 # Texts that are Python lists of numbers at once.
 _BLOCK = 1024
@@ -87,7 +87,7 @@ def load_tokenizer(name: str) -> Any:  # noqa: ANN401  (transformers has no type
 
 def _files(name: str) -> tuple[tuple[str, int, int], ...]:
     """What tells the files of a folder from other versions of them; nothing where it is none."""
-    folder = Path(name)
+    folder = user_path(name)
     if not folder.is_dir():
         return ()
     found = [(path.name, path.stat()) for path in folder.iterdir() if path.is_file()]
@@ -95,19 +95,21 @@ def _files(name: str) -> tuple[tuple[str, int, int], ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _loaded(name: str, files: tuple[tuple[str, int, int], ...]) -> Any:  # noqa: ANN401, ARG001  (a key)
+def _loaded(name: str, files: tuple[tuple[str, int, int], ...]) -> Any:  # noqa: ANN401
     from transformers import AutoTokenizer
 
     folder = bundled_folder(name) if name in BUNDLED else None
     gguf = next(folder.glob("*.gguf"), None) if folder else None
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            folder or name, **({"gguf_file": gguf.name} if gguf else {})
+            folder or (user_path(name) if files else name),
+            **({"gguf_file": gguf.name} if gguf else {}),
         )
     except (OSError, ValueError) as error:
+        hint = "; a folder needs the tokenizer.json that `tokenizer.save_pretrained` writes"
         raise EngineError(
-            f"no tokenizer could be loaded from {name!r}; a folder needs the tokenizer.json that "
-            f"`tokenizer.save_pretrained` writes ({in_one_line(error)})"
+            f"no tokenizer could be loaded from {name!r}{hint if files else ''} "
+            f"({in_one_line(error)})"
         ) from error
     return tokenizer
 

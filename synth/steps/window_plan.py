@@ -22,10 +22,11 @@ def is_planned(table: Table) -> bool:
 
 def missing(table: Table) -> int:
     """Documents of a plan that are not among its rows, but for those behind the last that is."""
-    places = table.column(POSITION.name) if POSITION.name in table.column_names else None
-    if places is None or not places.null_count < len(places):
+    if POSITION.name not in table.column_names:
         return 0
-    return int(pc.max(places).as_py()) + 1 - int(pc.count(places).as_py())
+    places = table.column(POSITION.name)
+    last = pc.max(places).as_py()
+    return 0 if last is None else last + 1 - pc.count(places).as_py()
 
 
 def planned_spans(table: Table, counts: Index, window_tokens: int) -> Spans:

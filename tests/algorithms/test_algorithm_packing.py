@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth.algorithms.packing import Windows, filled, shuffled
-from synth.algorithms.spans import Spans, cut_spans
+from synth.algorithms.spans import Spans, cut_spans, distinct_tokens
 
 END = 0
 DOCUMENTS = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=20), max_size=8)
@@ -96,3 +96,15 @@ def test_filled_up_windows_are_the_same_windows_with_ends_of_text_behind(
     for number in range(len(windows.begins) - 1):
         tokens = tokens_of(windows, number)
         assert tokens_of(full, number) == tokens + [END] * (size - len(tokens))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(1, 6)), max_size=20),
+)
+def test_distinct_tokens_are_counted_once_however_often_they_stand_in_windows(
+    parts: list[tuple[int, int, int]],
+) -> None:
+    documents, starts, sizes = (np.array([part[at] for part in parts], np.int64) for at in range(3))
+    spans = Spans(np.arange(len(parts)), documents, starts, starts + sizes)
+    expected = {(one, start + at) for one, start, size in parts for at in range(size)}
+    assert distinct_tokens(spans) == len(expected)

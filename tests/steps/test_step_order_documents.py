@@ -153,26 +153,30 @@ def test_a_negative_number_of_tokens_is_named() -> None:
         in_order(asked(**WINDOW), table)
 
 
-@pytest.mark.parametrize("size", [2.5, 2.0**31])
+@pytest.mark.parametrize("size", [2.5, 2.0**31, 2**60])
 def test_a_number_of_tokens_that_is_none_is_named(size: float) -> None:
-    table = documents([[1, 0], [0, 1]], size=[5.0, size])
+    table = documents([[1, 0], [0, 1]], size=pa.array([type(size)(5), size]))
     with pytest.raises(RecipeError, match=rf"row 'd001' has {size} in `tokens: size`"):
         in_order(asked(**WINDOW), table)
 
 
+@pytest.mark.parametrize("objective", ["window", "path"])
+@pytest.mark.parametrize("distinct", [True, False])
 @pytest.mark.parametrize("shard_documents", [200_000, 5])
 @pytest.mark.parametrize("empty", [[4], [0, 1, 2], list(range(20))])
 def test_rows_without_tokens_drop_whatever_their_vectors(
-    shard_documents: int, empty: list[int]
+    objective: str, shard_documents: int, empty: list[int], *, distinct: bool
 ) -> None:
-    vectors: list[Any] = np.random.default_rng(0).normal(size=(20, 3)).tolist()
+    drawn = np.random.default_rng(0).normal(size=(20, 3))
+    vectors: list[Any] = (drawn if distinct else np.ones((20, 3))).tolist()
     size = [7] * 20
     for at, kind in zip(empty, itertools.cycle([None, [0.0] * 3, [float("nan")] * 3])):
         vectors[at], size[at] = kind, 0
     table = documents(
         np.ones((20, 3)), size=size, embedding_text=pa.array(vectors, pa.list_(pa.float32()))
     )
-    out = in_order(asked(**WINDOW, shard_documents=shard_documents), table)
+    step = asked(**WINDOW | {"objective": objective}, shard_documents=shard_documents)
+    out = in_order(step, table)
     dropped = {row["id"]: row["drop_reason"] for row in out.to_pylist() if row["drop_reason"]}
     assert dropped == {f"d{at:03}": "no_tokens" for at in empty}
 

@@ -190,14 +190,17 @@ def test_windows_come_in_random_order_and_stay_themselves(letters: str) -> None:
 
 def mixed_documents(count: int) -> Table:
     texts = ("abcdefgh"[at % 8] * (at % 11) for at in range(count))
-    return documents(*texts, position=list(range(count))[::-1])
+    date = [None if at % 13 == 5 else at * 7 % count for at in range(count)]
+    return documents(*texts, position=list(range(count))[::-1], date=date)
 
 
+@pytest.mark.parametrize("order_by", [None, "date"])
 @pytest.mark.parametrize("overflow", ["split", "own_window", "drop"])
 def test_rows_do_not_depend_on_the_blocks_of_documents_or_the_chunks_of_windows(
-    letters: str, overflow: str, monkeypatch: pytest.MonkeyPatch
+    letters: str, overflow: str, order_by: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, table = asked(letters, 6, overflow=overflow, shuffle=True), mixed_documents(40)
+    step = asked(letters, 6, overflow=overflow, shuffle=True, order_by=order_by)
+    table = mixed_documents(40)
     whole = in_order(step, table)
     monkeypatch.setattr(pack_rows, "_CHUNK_TOKENS", 12)
     blocks = [table.slice(at, 7) for at in range(0, 40, 7)][::-1]
@@ -212,7 +215,7 @@ def test_rows_do_not_depend_on_the_blocks_of_documents_or_the_chunks_of_windows(
 @pytest.mark.usefixtures("ray_session")
 def test_windows_are_made_on_ray_as_here(letters: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack, "_IN_ONE_TASK", 10)
-    step, table = asked(letters, 6, shuffle=True), mixed_documents(40)
+    step, table = asked(letters, 6, shuffle=True, order_by="date"), mixed_documents(40)
     parts = ray.data.from_arrow([table.slice(20), table.slice(0, 20)])
     made = ray.get(step.apply(parts, {}).to_arrow_refs())
     expected = in_order(step, table)
