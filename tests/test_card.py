@@ -211,7 +211,7 @@ def test_a_trainer_of_token_files_is_told_the_length_of_its_own_windows(
     run = a_run(TOKENS.replace("TRAINER", trainer).replace("FROM", reads))
     records = [record("few", "pack"), record("many", "pack"), record("some", "sample")]
     reads_of = dict(zip(("few", "many", "some"), ("source", "source", "many"), strict=True))
-    records = [replace(one, reads=reads_of[one.name]) for one in records]
+    records = [one.model_copy(update={"reads": reads_of[one.name]}) for one in records]
     text = render_card(replace(run, records=records, prompts=[]))
     assert f"{told.format(tokens - (trainer == 'nanotron'))} " in f"{text} ".replace("\n", " ")
     assert ("Windows are not filled up" in text) == (reads == "few")
