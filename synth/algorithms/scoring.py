@@ -9,9 +9,6 @@ from synth.algorithms.kernel import Index, kernel
 
 Matrix = NDArray[np.float32]
 
-# How far a sum in float32 may stray: a vector of length 1 and itself give 1 less up to 8e-7.
-ROUNDING = 2e-6
-
 
 @kernel
 def best(

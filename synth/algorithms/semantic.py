@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.algorithms.neighbors import Vectors
-from synth.algorithms.scoring import ROUNDING
+from synth.algorithms.neighbors import ROUNDING, Vectors
 
 # Vectors looked at together: a block against the kept ones is one matrix product.
 _BLOCK = 1024

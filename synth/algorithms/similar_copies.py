@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from synth.algorithms.graph import Edges, Graph, edges_of, symmetric
 from synth.algorithms.kernel import Index, kernel
-from synth.algorithms.neighbors import Neighbors, Vectors, without_self
-from synth.algorithms.scoring import ROUNDING, products
+from synth.algorithms.neighbors import ROUNDING, Neighbors, Vectors, without_self
+from synth.algorithms.scoring import products
 
 # The k corpus vectors that are nearest to each query, -1 where there are fewer.
 Search = Callable[[Vectors, Vectors, int], Neighbors]
