@@ -15,9 +15,6 @@ _MANY_PRODUCTS = 2_000_000_000
 # ten times the difference seen between BLAS and sums in another order at 384 dimensions.
 ROUNDING = 2e-6
 
-# How far a sum in float32 may stray: a vector of length 1 and itself give 1 less up to 8e-7.
-ROUNDING = 2e-6
-
 
 @dataclass(frozen=True, slots=True)
 class Neighbors:
