@@ -10,7 +10,8 @@ from synth.runner.raised import in_step, our_errors
 
 
 def as_ray_raises(error: Exception) -> Exception:
-    return RayTaskError("work", f"Traceback: ...\n{error!r}", error).as_instanceof_cause()
+    raised: Exception = RayTaskError("work", f"Traceback: {error!r}", error).as_instanceof_cause()
+    return raised
 
 
 @pytest.mark.parametrize("kind", [RecipeError, EngineError])

@@ -401,8 +401,8 @@ def test_what_an_order_is_worth_is_told() -> None:
     assert float(after.split(",")[0]) > float(before.split(",")[0]) + 0.2
     gains = {}
     for key, sign in (("windows of one topic", 1), ("jumps", -1)):
-        after, before = (float(one.split("(")[1][:-2]) for one in told[key].split("; by id "))
-        gains[key] = sign * (after - before)
+        shares = [float(one.split("(")[1][:-2]) for one in told[key].split("; by id ")]
+        gains[key] = sign * (shares[0] - shares[1])
     assert min(gains.values()) > 0
 
 

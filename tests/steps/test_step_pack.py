@@ -133,8 +133,8 @@ def joined(table: Table) -> dict[str, list[int]]:
     """The tokens of each document, put together from all windows by the places of its parts."""
     found: dict[str, dict[int, list[int]]] = {}
     for row in windows_of(table):
-        parts = (row["doc_ids"], row["starts"], row["ends"], row["offsets"])
-        for name, start, end, offset in zip(*parts, strict=True):
+        columns = (row["doc_ids"], row["starts"], row["ends"], row["offsets"])
+        for name, start, end, offset in zip(*columns, strict=True):
             own = found.setdefault(name, {})
             assert offset not in own
             own[offset] = row["input_ids"][start:end]
