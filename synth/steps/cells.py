@@ -43,10 +43,14 @@ def usable_vectors(batch: Table, column: str) -> Vectors:
         EngineError: If a row's vector is null, zero or not finite, or has another size than those
             of most rows; its id is named.
     """
-    _check_usable(batch, column, np.asarray(batch.column(column).is_null()))
-    _check_sizes(batch, column)
-    matrix = rows.vectors(batch, column)
-    _check_usable(batch, column, unusable(matrix))
+    wrong = np.array(batch.column(column).is_null())
+    if wrong.any() and wrong.all():
+        _check_usable(batch, column, wrong)
+    there = batch.filter(pa.array(~wrong)) if wrong.any() else batch
+    _check_sizes(there, column)
+    matrix = rows.vectors(there, column)
+    wrong[~wrong] = unusable(matrix)
+    _check_usable(batch, column, wrong)
     return matrix
 
 
@@ -86,10 +90,10 @@ def _check_usable(batch: Table, column: str, wrong: NDArray[np.bool_]) -> None:
     if not wrong.any():
         return
     row = batch.column("id")[int(np.argmax(wrong))].as_py()
-    more = f" (nor have {wrong.sum() - 1:,} more rows)" if wrong.sum() > 1 else ""
+    more = int(wrong.sum()) - 1
     raise EngineError(
-        f"row {row!r} has no usable vector in `{column}`{more}: it is null, zero or not "
-        f"finite; embed the column again{LEAVE_OUT}"
+        f"row {row!r} {f'and {more:,} more have' if more else 'has'} no usable vector in "
+        f"`{column}`: null, zero or not finite; embed the column again{LEAVE_OUT}"
     )
 
 

@@ -137,7 +137,7 @@ def test_vectors_may_be_lists_of_floats_of_any_kind(
         ([[1, 0], [0, 1], [1]], "row 'd002' has a vector of 1 numbers .* most have 2"),
         ([[1], [1, 0], [0, 1]], "row 'd000' has a vector of 1 numbers .* most have 2"),
         ([[1, 0], [], [0, 1]], "row 'd001' has a vector of 0 numbers .* most have 2"),
-        ([[], [], []], "row 'd000' has no usable vector"),
+        ([[], [], []], "row 'd000' and 2 more have no usable vector"),
         ([[1, 0], [0, None], [1, 1]], "row 'd001' has no usable vector"),
     ],
 )
@@ -181,10 +181,18 @@ def test_rows_without_tokens_drop_whatever_their_vectors(
     assert dropped == {f"d{at:03}": "no_tokens" for at in empty}
 
 
-def test_all_rows_without_a_vector_are_counted() -> None:
-    own = pa.array([[1.0], None, None, [2.0], None], pa.list_(pa.float32()))
-    with pytest.raises(EngineError, match=r"row 'd001' has no usable .* \(nor have 2 more rows\)"):
+@pytest.mark.parametrize("wrong", [None, [0.0], [float("inf")]])
+def test_all_rows_without_a_usable_vector_are_counted(wrong: list[float] | None) -> None:
+    own = pa.array([[1.0], None, wrong, [2.0], [float("nan")]], pa.list_(pa.float32()))
+    with pytest.raises(EngineError, match="row 'd001' and 2 more have no usable vector"):
         in_order(PATH, documents(np.ones((5, 1)), embedding_text=own))
+
+
+@pytest.mark.parametrize("kind", [pa.null(), pa.list_(pa.float32())])
+def test_a_column_without_any_vector_is_one_sentence(kind: pa.DataType) -> None:
+    table = documents(np.ones((3, 1)), embedding_text=pa.nulls(3, kind))
+    with pytest.raises(EngineError, match="row 'd000' and 2 more have no usable vector"):
+        in_order(PATH, table)
 
 
 def test_whole_numbers_may_be_floats_as_pandas_makes_them_beside_nulls() -> None:
