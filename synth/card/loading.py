@@ -189,7 +189,7 @@ def _token_files(spec: TokensExport, pack: Pack | None) -> str:
     if spec.trainer == "megatron":
         code = (
             f"torchrun pretrain_gpt.py --seq-length {megatron} --data-path {folder}/{split} \\\n"
-            f"  --tokenizer-type HuggingFaceTokenizer --tokenizer-model TOKENIZER ..."
+            "  --tokenizer-type HuggingFaceTokenizer --tokenizer-model TOKENIZER ..."
         )
         return _part(spec, "Megatron-LM", code, "bash") + told
     code = (

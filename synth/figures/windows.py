@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from synth.figures.classes import histogram
 from synth.html.figure import Bars, Figure, Series
+from synth.steps.order_documents import BY_ID
 
 if TYPE_CHECKING:
     from synth.manifest import StepRecord
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 # As `order_documents` tells its ledger, of its order and of that by id.
 _SPREAD = re.compile(r"(-?[\d.]+), deciles((?: -?[\d.]+){9})")
 _SHARE = re.compile(r"[\d,]+ of [\d,]+ \(([\d.]+)%\)")
-_BY_ID = "; by id "
 # Of the deciles those that are drawn.
 _DRAWN = (1, 3, 5, 7, 9)
 _SAMPLE = 20_000
@@ -49,7 +49,7 @@ def windows(run: Run) -> list[Figure]:
 def _cosines(record: StepRecord) -> Iterator[Figure]:
     """Deciles and mean of each kind of cosine."""
     for name, fact in record.facts.items():
-        spreads = [told.groups() for one in fact.split(_BY_ID) if (told := _SPREAD.match(one))]
+        spreads = [told.groups() for one in fact.split(BY_ID) if (told := _SPREAD.match(one))]
         if not spreads:
             continue
         deciles = [[float(value) for value in values.split()] for _, values in spreads]

@@ -105,11 +105,7 @@ def check_adds(place: str, adds: Fields, reads: str, tables: Tables) -> None:
 
 def _is_filled_again(one: pa.DataType, other: pa.DataType) -> bool:
     """Whether values of two types are of one kind: numbers may have other sizes."""
-    return rows.same_type(one, other) or (_is_number(one) and _is_number(other))
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    return rows.same_type(one, other) or (is_number(one) and is_number(other))
 
 
 # What to do with a source's column whose name a step takes.

@@ -33,6 +33,20 @@ class _Packed(NamedTuple):
     remade: PlannedStep | None
     filled: frozenset[str]
 
+    @property
+    def own(self) -> set[str]:
+        """The columns that windows have."""
+        return {field.name for field in self.step.adds()}
+
+    def null(self, schema: Schema) -> set[str]:
+        """The columns that only documents have, or only windows, where rows are not these."""
+        own = self.own
+        if self.step.output == "tokens":
+            own -= {self.step.column}
+        if self.remade is not None:
+            own &= {self.step.column}
+        return set(schema.names) - {rows.ID.name, rows.DROP_REASON.name, *own, *self.filled}
+
 
 def check_window_step(place: str, planned: PlannedStep, needs: Fields, tables: Tables) -> None:
     """Proves that a step takes ordered documents and windows for what they are.
@@ -91,13 +105,15 @@ def check_filled(place: str, needs: Fields, reads: str, tables: Tables) -> None:
         RecipeError: If it is what only documents have.
     """
     packed = _packed(reads, tables)
-    lost = null_in_windows(reads, tables)
-    column = next((field.name for field in needs if field.name in lost), None)
-    if packed is None or column is None:
+    if packed is None:
+        return
+    null = packed.null(tables[reads].schema)
+    column = next((field.name for field in needs if field.name in null), None)
+    if column is None:
         return
     if column == packed.step.column and packed.step.output == "tokens":
         hint = "say `output: both` there"
-    elif packed.remade is not None and column in _of_windows(packed.step):
+    elif packed.remade is not None and column in packed.own:
         hint = f"step {packed.remade.name!r} makes rows of its own of them; read that step's rows"
     else:
         hint = "they hold several documents; leave it out, or read it of a step before that one"
@@ -108,17 +124,9 @@ def check_filled(place: str, needs: Fields, reads: str, tables: Tables) -> None:
 
 
 def null_in_windows(reads: str, tables: Tables) -> set[str]:
-    """The columns that only documents have, or only windows, where rows are not these."""
+    """The columns of a table that are null since documents were packed; none where they are not."""
     packed = _packed(reads, tables)
-    if packed is None:
-        return set()
-    own = _of_windows(packed.step)
-    if packed.step.output == "tokens":
-        own -= {packed.step.column}
-    if packed.remade is not None:
-        own &= {packed.step.column}
-    filled = {rows.ID.name, rows.DROP_REASON.name, *own, *packed.filled}
-    return set(tables[reads].schema.names) - filled
+    return set() if packed is None else packed.null(tables[reads].schema)
 
 
 def _packed(reads: str, tables: Tables) -> _Packed | None:
@@ -131,10 +139,6 @@ def _packed(reads: str, tables: Tables) -> _Packed | None:
         if table.makes_rows and not getattr(table.step, "keep_inputs", False):
             remade = table
     return None
-
-
-def _of_windows(step: Pack) -> set[str]:
-    return {field.name for field in step.adds()}
 
 
 def _check_left_whole(place: str, planned: PlannedStep, packed: _Packed) -> None:

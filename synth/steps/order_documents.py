@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from synth.algorithms.ordering import Rule
 
 POSITION = pa.field("position", pa.int64())
+# Before figures of the same documents in the order of their ids, in the ledger.
+BY_ID = "; by id "
 # The windows that a document stands in: of so many tokens those from `start` to `end`, at the place
 # `place`.
 WINDOWS = pa.field(

@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 
 from synth.algorithms.neighbors import Vectors
 from synth.algorithms.order_figures import Figures, Spread
-from synth.steps.order_documents import OrderDocuments
-
-# Before the figures of the same documents by their ids.
-_BY_ID = "; by id "
+from synth.steps.order_documents import BY_ID, OrderDocuments
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def _meeting(told: Sequence[Told], turned: Sequence[bool]) -> NDArray[np.float32
 def _share(*counts: tuple[int, int]) -> str:
     """How many of how many, and before; nothing of nothing."""
     told = [f"{number:,} of {of:,} ({number / of:.1%})" for number, of in counts if of > 0]
-    return _BY_ID.join(told) if counts[0][1] > 0 else ""
+    return BY_ID.join(told) if counts[0][1] > 0 else ""
 
 
 def _spread(*spreads: Spread) -> str:
@@ -113,4 +110,4 @@ def _spread(*spreads: Spread) -> str:
         if one.weights.any():
             deciles = " ".join(f"{one.quantile(tenth / 10):.2f}" for tenth in range(1, 10))
             told.append(f"{one.mean:.3f}, deciles {deciles}")
-    return _BY_ID.join(told) if spreads[0].weights.any() else ""
+    return BY_ID.join(told) if spreads[0].weights.any() else ""

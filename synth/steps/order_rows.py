@@ -93,7 +93,9 @@ def unit_vectors(
         EngineError: If one that is wanted is null, zero or not finite.
     """
     wanted = _has_content(step, table) if wanted is None else wanted
-    found = cells.usable_vectors(table.filter(pa.array(wanted)), step.vector)
+    # No more than is looked at: a filter copies whatever else rows have.
+    known = table.select(["id", step.vector])
+    found = cells.usable_vectors(known.filter(pa.array(wanted)), step.vector)
     units = np.zeros((table.num_rows, found.shape[1]), np.float32)
     units[wanted] = found / np.linalg.norm(found, axis=1, keepdims=True)
     return units

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from synth.algorithms.packing import Windows, filled, shuffled
-from synth.algorithms.spans import Spans, distinct_tokens
+from synth.algorithms.spans import Spans, distinct_tokens, window_begins
 from synth.core import rows
 from synth.core.ids import content_id
 from synth.core.rows import Schema, Table
@@ -269,7 +269,7 @@ def facts(spans: Spans, counts: Index, size: int) -> dict[str, str]:
     """
     if not len(spans.windows):
         return {}
-    windows, packed = len(np.unique(spans.windows)), int(spans.tokens.sum())
+    windows, packed = len(window_begins(spans)) - 1, int(spans.tokens.sum())
     held = packed + len(spans.windows) - windows
     parts = np.bincount(spans.documents)
     found = {

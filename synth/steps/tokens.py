@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from synth.core.bundled import BUNDLED, bundled_folder
 from synth.core.errors import EngineError, in_one_line
-from synth.core.paths import user_path
+from synth.core.paths import is_folder, user_path
 
 # Texts that are Python lists of numbers at once.
 _BLOCK = 1024
@@ -88,7 +88,7 @@ def load_tokenizer(name: str) -> Any:  # noqa: ANN401  (transformers has no type
 def _files(name: str) -> tuple[tuple[str, int, int], ...]:
     """What tells the files of a folder from other versions of them; nothing where it is none."""
     folder = user_path(name)
-    if not folder.is_dir():
+    if not is_folder(folder):
         return ()
     found = [(path.name, path.stat()) for path in folder.iterdir() if path.is_file()]
     return tuple(sorted((file, told.st_mtime_ns, told.st_size) for file, told in found))
